@@ -1,0 +1,168 @@
+"""Typed parameters of every notebook.
+
+One class a notebook; its fields are the names in the notebook's cell tagged `parameters` and the keys of the
+notebook's section in a study file. Unknown keys and values out of range are refused. All values are plain JSON types,
+because papermill passes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from helpers.params.corpora import CorpusParams
+
+RunName = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+
+
+class NotebookParams(BaseModel):
+    """What every notebook takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    runs_folder: str = Field("runs", min_length=1, description="folder of all results; relative to the project root")
+    study: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study")
+    run: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of this run of the notebook")
+    seed: int = Field(0, ge=0, description="seed of everything random in this run")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto takes CUDA if there is one")
+    n_threads: int = Field(
+        1, ge=1, description="CPU threads; fixed by a number, because sums depend on it in the last digit"
+    )
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
+        """Read the parameters from a notebook's `globals()`; a missing name is an error, so that no default hides."""
+        missing = [name for name in cls.model_fields if name not in namespace]
+        if missing:
+            raise ValueError(
+                f"the parameters cell does not set {', '.join(missing)}; add them to the cell tagged 'parameters'"
+            )
+        return cls(**{name: namespace[name] for name in cls.model_fields})
+
+
+class LanguageModelParams(NotebookParams):
+    """01_language_models: train one small model on a corpus, or take a pretrained one; measure it."""
+
+    source: Literal["train", "pretrained"] = "train"
+    name_or_path: str = Field("", description="pretrained only: Hub name or folder")
+    revision: str | None = Field(None, description="pretrained only: commit or tag")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
+    architecture: Literal["gpt_neox", "gpt2"] = "gpt_neox"
+    n_layers: int = Field(3, ge=1)
+    d_model: int = Field(96, ge=8, description="residual width")
+    n_heads: int = Field(4, ge=1)
+    context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
+    n_train_tokens: int = Field(5_000_000, ge=1_000, description="training stops by tokens, never by the clock")
+    batch_size: int = Field(32, ge=1, description="sequences in a training step")
+    learning_rate: float = Field(2e-3, gt=0, description="peak rate; linear warm-up and linear decay")
+    n_eval_tokens: int = Field(100_000, ge=256, description="held-out tokens for the loss")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.source == "pretrained" and not self.name_or_path:
+            raise ValueError("source 'pretrained' needs name_or_path: a Hub name or a model folder")
+        if self.source == "train" and self.d_model % self.n_heads:
+            raise ValueError(f"d_model must be a multiple of n_heads; got {self.d_model} and {self.n_heads}")
+        return self
+
+
+class TrainSaeParams(NotebookParams):
+    """02_train_saes: train one SAE on one hook of one model, or take a finished one; measure it."""
+
+    model: str = Field(description="run of 01_language_models whose model is read")
+    hook_name: str = Field(min_length=1, description="TransformerLens hook, e.g. blocks.1.hook_resid_post")
+    corpus: CorpusParams
+    context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
+    source: Literal["train", "release", "folder"] = "train"
+    release: str = Field("", description="release only: SAELens release name")
+    sae_id: str = Field("", description="release only: id inside the release")
+    folder: str = Field("", description="folder only: a SAELens folder (cfg.json, sae_weights.safetensors)")
+    architecture: Literal["topk", "standard"] = Field("topk", description="topk, or standard = ReLU + L1")
+    d_sae: int = Field(4096, ge=2, description="dictionary width")
+    k: int = Field(16, ge=1, description="topk only: active features per token")
+    l1_coefficient: float = Field(1.0, ge=0, description="standard only")
+    n_train_tokens: int = Field(1_700_000, ge=1_000)
+    batch_size: int = Field(4096, ge=1, description="tokens in a training step")
+    learning_rate: float = Field(1e-3, gt=0)
+    n_checkpoints: int = Field(
+        4, ge=0, description="checkpoints written on the way; an interrupted run goes on from the last"
+    )
+    n_eval_tokens: int = Field(
+        100_000, ge=256, description="held-out tokens for L0, FVU, dead share and loss recovered"
+    )
+    log_to_wandb: bool = Field(False, description="log the training to Weights & Biases")
+    wandb_project: str = "feature-geometry"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        needed = {"train": [], "release": ["release", "sae_id"], "folder": ["folder"]}[self.source]
+        empty = [name for name in needed if not getattr(self, name)]
+        if empty:
+            raise ValueError(f"source '{self.source}' needs {' and '.join(empty)}")
+        if self.source == "train" and self.architecture == "topk" and self.k > self.d_sae:
+            raise ValueError(f"k must not exceed d_sae; got k={self.k}, d_sae={self.d_sae}")
+        return self
+
+
+class SaveActivationsParams(NotebookParams):
+    """03_save_activations: tokenise once, encode the same tokens with every listed dictionary, keep them sparse."""
+
+    dictionaries: list[str] = Field(min_length=1, description="runs of 02_train_saes")
+    corpus: CorpusParams
+    context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
+    n_tokens: int = Field(
+        300_000, ge=16, description="kept tokens (padding, BOS and other special tokens do not count)"
+    )
+    kind: Literal["feature_acts", "hidden_pre"] = Field(
+        "feature_acts", description="post-activations, or pre-activations"
+    )
+    dtype: Literal["float16", "float32"] = Field("float16", description="stored precision")
+    batch_size: int = Field(32, ge=1, description="sequences in a forward pass")
+    n_examples: int = Field(5, ge=1, le=100, description="top examples kept of every feature")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.dictionaries)) != len(self.dictionaries):
+            raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        return self
+
+
+class MatchFeaturesParams(NotebookParams):
+    """04_match_features: pair the features of two dictionaries by how they fire on the same tokens."""
+
+    activations: str = Field(description="run of 03_save_activations")
+    dictionary_a: str = Field(description="one of its dictionaries")
+    dictionary_b: str = Field(description="another of its dictionaries")
+    method: Literal["nearest", "mutual", "one_to_one"] = "one_to_one"
+    direction: Literal["a_to_b", "b_to_a"] = Field(
+        "b_to_a", description="nearest only: for each feature of the first, its best of the second"
+    )
+    association: Literal["pearson"] = "pearson"
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
+    min_corr: float = Field(
+        0.5, ge=-1, le=1, description="correlation above which a pair counts as matched in the headline"
+    )
+    n_permutations: int = Field(
+        1000, ge=1, description="shuffles of the partners for the same-token and same-concept nulls"
+    )
+
+    @model_validator(mode="after")
+    def _two_dictionaries(self) -> Self:
+        if self.dictionary_a == self.dictionary_b:
+            raise ValueError(f"dictionary_a and dictionary_b must differ; both are '{self.dictionary_a}'")
+        return self
+
+
+class CompareSpacesParams(NotebookParams):
+    """05_compare_spaces: are the paired features arranged alike? Every measure beside its null."""
+
+    matching: str = Field(description="run of 04_match_features")
+    space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the rows")
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation are left out")
+    measures: list[str] = Field(
+        ["svcca", "rsa", "linear_cka"], min_length=1, description="names in helpers.similarity.MEASURES"
+    )
+    n_permutations: int = Field(1000, ge=1, description="shuffles of the pairing a measure")
