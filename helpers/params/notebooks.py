@@ -87,6 +87,11 @@ class TrainSaeParams(NotebookParams):
     n_train_tokens: int = Field(1_700_000, ge=1_000)
     batch_size: int = Field(4096, ge=1, description="tokens in a training step")
     learning_rate: float = Field(1e-3, gt=0)
+    dead_after_tokens: int = Field(
+        200_000,
+        ge=1,
+        description="a feature silent for so many tokens is dead; TopK training revives it by its auxiliary loss",
+    )
     n_checkpoints: int = Field(
         4, ge=0, description="checkpoints written on the way; an interrupted run goes on from the last"
     )

@@ -1,0 +1,130 @@
+"""How good is an SAE? Sparsity, reconstruction, dead features, and what its reconstruction costs the model.
+
+All sums are float64 and streamed, so the result does not depend on the batch size, and only kept tokens count: padding,
+BOS and other special tokens are neither measured nor replaced when the reconstruction is spliced in.
+
+Sources: loss recovered, Bricken et al. 2023; FVU = 1 - explained variance, e.g. Gao et al. 2024 (arXiv:2406.04093).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sae_lens import SAE
+from torch import Tensor
+
+from helpers.corpus import TokenBatch
+from helpers.models import next_token_loss, stream_activations
+from helpers.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class SaeMeasurement:
+    """Quality of one SAE on held-out tokens.
+
+    l0: mean active features a token; fvu: fraction of variance unexplained, 0 = perfect, 1 = no better than the mean;
+    dead_share: share of features that fire on none of the `n_tokens` tokens; density: (d_sae,) share of tokens on which
+    each feature fires; loss_*: nats a token of the model as it is, with the reconstruction spliced in, and with zeros;
+    loss_recovered: (loss_zero - loss_spliced) / (loss_zero - loss_model), 1 = nothing lost.
+    """
+
+    n_tokens: int
+    l0: float
+    fvu: float
+    dead_share: float
+    density: np.ndarray
+    loss_model: float
+    loss_spliced: float
+    loss_zero: float
+
+    @property
+    def loss_recovered(self) -> float:
+        """Share of the loss that zeroing the site would cost and the reconstruction saves."""
+        return (self.loss_zero - self.loss_spliced) / (self.loss_zero - self.loss_model)
+
+
+@torch.no_grad()
+def measure_sae(
+    sae: SAE, *, model: torch.nn.Module, hook_name: str, tokens: TokenBatch, batch_size: int = 32
+) -> SaeMeasurement:
+    """Measure an SAE on the kept tokens of `tokens`.
+
+    Args:
+        model: a TransformerBridge; hook_name: the hook that the SAE reads.
+        batch_size: sequences a forward pass; the result does not depend on it.
+    Raises:
+        ValueError: the SAE's d_in is not the width of the hook, or an activation is not finite.
+    """
+    sums = _Sums(sae)
+    losses = {"model": 0.0, "spliced": 0.0, "zero": 0.0}
+    n_targets = 0
+    with progress_bar(total=tokens.n_sequences, description="Measuring SAE", unit="sequences") as bar:
+        for start in range(0, tokens.n_sequences, batch_size):
+            batch = tokens.sequences(start, start + batch_size)
+            keep = torch.from_numpy(batch.keep_mask)
+            for _, activations in stream_activations(model, [batch], [hook_name]):
+                sums.add(activations[hook_name][keep.to(activations[hook_name].device)].float())
+            targets = batch.n_targets
+            n_targets += targets
+            for name, replace in (("model", None), ("spliced", sae), ("zero", torch.zeros_like)):
+                hooks = [] if replace is None else [(hook_name, _replace_kept(keep, replace))]
+                losses[name] += next_token_loss(model, batch, fwd_hooks=hooks) * targets
+            bar.update(batch.n_sequences)
+    return SaeMeasurement(
+        n_tokens=sums.n,
+        l0=float(sums.firings.sum() / sums.n),
+        fvu=sums.fvu(),
+        dead_share=float((sums.firings == 0).mean()),
+        density=sums.firings / sums.n,
+        loss_model=losses["model"] / n_targets,
+        loss_spliced=losses["spliced"] / n_targets,
+        loss_zero=losses["zero"] / n_targets,
+    )
+
+
+class _Sums:
+    """Streamed sums: error, variance and firings."""
+
+    def __init__(self, sae: SAE) -> None:
+        self.sae = sae
+        self.n = 0
+        self.error = 0.0
+        self.squares = 0.0
+        self.total: Tensor | None = None
+        self.firings = np.zeros(sae.cfg.d_sae, dtype=np.int64)
+
+    def add(self, rows: Tensor) -> None:
+        flat = rows.flatten(start_dim=1)
+        if flat.shape[1] != self.sae.cfg.d_in:
+            raise ValueError(
+                f"the hook has width {flat.shape[1]}, the SAE reads d_in {self.sae.cfg.d_in}; "
+                "this SAE belongs to another model or hook"
+            )
+        if not torch.isfinite(flat).all():
+            raise ValueError("activations are not finite; load the model with dtype float32 or bfloat16")
+        feature_acts = self.sae.encode(rows)
+        error = self.sae.decode(feature_acts).flatten(start_dim=1).double() - flat.double()
+        self.n += len(flat)
+        self.error += float(error.square().sum())
+        self.squares += float(flat.double().square().sum())
+        sums = flat.double().sum(dim=0)
+        self.total = sums if self.total is None else self.total + sums
+        self.firings += (feature_acts != 0).sum(dim=0).cpu().numpy()
+
+    def fvu(self) -> float:
+        assert self.total is not None
+        variance = self.squares - float(self.total.square().sum()) / self.n
+        return self.error / variance
+
+
+def _replace_kept(keep: Tensor, replacement: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    def hook(activation: Tensor, hook: object) -> Tensor:  # noqa: ARG001 (the name is TransformerLens's)
+        mask = keep.to(activation.device)
+        replaced = activation.clone()
+        replaced[mask] = replacement(activation[mask].float()).to(activation.dtype)
+        return replaced
+
+    return hook
