@@ -8,8 +8,7 @@ from helpers.corpus import StoryWorld, build_tokenizer, tokenize_corpus
 from helpers.models import load_model
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-HOOK = "blocks.0.hook_resid_post"
-CONTEXT = 64
+from tests.tiny import CONTEXT
 
 
 @pytest.fixture(scope="session")

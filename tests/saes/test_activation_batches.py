@@ -1,8 +1,8 @@
 import torch
-from conftest import CONTEXT, HOOK
 from helpers.corpus import stream_sequences
 
 from helpers.saes import ActivationBatches
+from tests.tiny import CONTEXT, HOOK
 
 
 def make(world, tokenizer, model, *, seed=0, batch_size=100):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import CONTEXT, HOOK
 from helpers.corpus import StoryWorld, tokenize_corpus
 from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
 
 from helpers.saes import measure_sae
+from tests.tiny import CONTEXT, HOOK
 
 
 @pytest.fixture

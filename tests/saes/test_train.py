@@ -1,46 +1,46 @@
 import pytest
 import torch
 import wandb
-from conftest import CONTEXT, HOOK
 from helpers.corpus import Document, tokenize_corpus
 from sae_lens import SAE
 
 from helpers.params import TrainSaeParams
 from helpers.saes import ActivationBatches, measure_sae, train_sae
 from helpers.saes import train as train_module
+from tests.tiny import CONTEXT, HOOK
 
 CPU = torch.device("cpu")
 
 
 def make_params(**changes):
-    values = dict(
-        model="a",
-        hook_name=HOOK,
-        corpus={"kind": "story_world"},
-        context_size=CONTEXT,
-        d_sae=64,
-        k=4,
-        n_train_tokens=12_000,
-        batch_size=256,
-        learning_rate=3e-3,
-        n_checkpoints=3,
-        dead_after_tokens=2_000,
-    )
+    values = {
+        "model": "a",
+        "hook_name": HOOK,
+        "corpus": {"kind": "story_world"},
+        "context_size": CONTEXT,
+        "d_sae": 64,
+        "k": 4,
+        "n_train_tokens": 12_000,
+        "batch_size": 256,
+        "learning_rate": 3e-3,
+        "n_checkpoints": 3,
+        "dead_after_tokens": 2_000,
+    }
     return TrainSaeParams(**(values | changes))
 
 
 def make_batches(world, tokenizer, model, params, **changes):
-    values = dict(
-        model=model,
-        tokenizer=tokenizer,
-        corpus=world,
-        hook_name=HOOK,
-        context_size=CONTEXT,
-        prepend_bos=True,
-        batch_size=params.batch_size,
-        seed=params.seed,
-        buffer_sequences=64,
-    )
+    values = {
+        "model": model,
+        "tokenizer": tokenizer,
+        "corpus": world,
+        "hook_name": HOOK,
+        "context_size": CONTEXT,
+        "prepend_bos": True,
+        "batch_size": params.batch_size,
+        "seed": params.seed,
+        "buffer_sequences": 64,
+    }
     return ActivationBatches(**(values | changes))
 
 
@@ -105,7 +105,7 @@ def test_an_interrupted_training_continues_to_the_same_weights(run, tmp_path, mo
 
 
 def test_a_checkpoint_of_other_parameters_is_not_continued(run, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(train_module, "_remove_checkpoint", lambda folder: None)
+    monkeypatch.setattr(train_module, "_remove_checkpoint", lambda _: None)
     run(tmp_path)
     changed = make_params(learning_rate=1e-3)
     _, sae = run(tmp_path, changed)
