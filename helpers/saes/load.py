@@ -15,6 +15,7 @@ import torch
 from sae_lens import SAE
 from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
+from helpers.params import TrainSaeParams
 from helpers.storage import read_json, write_json
 
 
@@ -35,6 +36,14 @@ class SaeReference:
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
         write_json(path, asdict(self))
+
+    @classmethod
+    def from_params(cls, params: TrainSaeParams) -> SaeReference:
+        """The SAE that a run of 02_train_saes ends with: its own folder "sae", a given folder, or a release."""
+        if params.source == "release":
+            return cls("release", params.hook_name, release=params.release, sae_id=params.sae_id)
+        folder = "sae" if params.source == "train" else str(Path(params.folder).resolve())
+        return cls("folder", params.hook_name, folder=folder)
 
     @classmethod
     def load(cls, path: str | Path) -> SaeReference:
