@@ -1,8 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from helpers import colab
 
 
@@ -26,7 +28,7 @@ def test_only_missing_packages_are_installed_and_installed_ones_are_held(require
 
     def fake_run(command, **_):
         seen["command"] = command
-        seen["constraints"] = open(command[command.index("--constraint") + 1]).read()
+        seen["constraints"] = Path(command[command.index("--constraint") + 1]).read_text()
         return SimpleNamespace(returncode=0, stderr="")
 
     monkeypatch.setattr(subprocess, "run", fake_run)

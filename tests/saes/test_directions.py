@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers.saes import feature_directions, random_sae
 from sae_lens import TopKSAE, TopKSAEConfig
+
+from helpers.saes import feature_directions, random_sae
 
 
 @pytest.fixture
