@@ -50,7 +50,7 @@ def read_yaml(path: str | Path) -> Any:
     except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
         raise ValueError(f"{path}: expected a readable UTF-8 text file; {error}") from error
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
