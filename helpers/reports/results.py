@@ -114,7 +114,7 @@ class StageResult:
         except ValueError as error:
             raise ValueError(f"{path} is not a whole JSON file ({error}); run the stage again") from error
         if not isinstance(values, dict):
-            raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}; run the stage again")
+            raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}; run the stage again")  # noqa: TRY004 (callers catch ValueError)
         try:
             return cls.from_dict(values, folder=path.parent)
         except ValueError as error:

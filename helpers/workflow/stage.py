@@ -61,7 +61,7 @@ def start_stage(name: str, params: NotebookParams) -> Stage:
     check_stage(name)
     expected = NOTEBOOKS[name].params
     if not isinstance(params, expected):
-        raise ValueError(f"stage {name} takes {expected.__name__}, got {type(params).__name__}")
+        raise ValueError(f"stage {name} takes {expected.__name__}, got {type(params).__name__}")  # noqa: TRY004
     session.quiet_libraries()
     device = session.choose_device(params.device)
     folder = StageRun(name, params.run).folder(study_folder(params))
