@@ -9,16 +9,23 @@ from helpers.params.notebooks import (
     SaveActivationsParams,
     TrainSaeParams,
 )
+from helpers.params.registry import NOTEBOOKS, NotebookEntry
+from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
+    "NOTEBOOKS",
     "CompareSpacesParams",
     "CorpusParams",
     "HubCorpusParams",
     "LanguageModelParams",
     "LocalCorpusParams",
     "MatchFeaturesParams",
+    "NotebookEntry",
     "NotebookParams",
     "SaveActivationsParams",
     "StoryWorldParams",
+    "Study",
+    "StudyError",
     "TrainSaeParams",
+    "load_study",
 ]

@@ -1,0 +1,185 @@
+"""python -m helpers run | check | list | open: run studies and look at what they left."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+from helpers.params.study import Study, load_study
+from helpers.workflow.stages import NOTEBOOKS_VARIABLE, PROJECT_ROOT, StageRun, runs_path
+
+STUDIES_FOLDER = Path("params") / "studies"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 if all went well, 1 if a stage failed, 2 if the input is wrong, 130 if interrupted.
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "run":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    options.snakemake_options = [option for option in rest if option != "--"]
+    if getattr(options, "notebooks_folder", None):
+        os.environ[NOTEBOOKS_VARIABLE] = str(Path(options.notebooks_folder).resolve())
+    try:
+        return options.function(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    from helpers.workflow.study_run import run_study  # late: brings in torch
+
+    study = _load(options)
+    outcome = run_study(
+        study,
+        cores=options.cores,
+        until=options.until,
+        force=options.force,
+        snakemake_options=options.snakemake_options,
+    )
+    if outcome.succeeded and not outcome.executed:
+        print(f"study {study.name}: everything is up to date, nothing was run")
+    for failure in outcome.failures:
+        print(f"\n{failure}")
+    if outcome.not_reached:
+        print(f"\nnot run: {', '.join(map(str, outcome.not_reached))}")
+    if outcome.problem:
+        print(f"\n{outcome.problem}")
+    if outcome.failures or outcome.problem:
+        print("\nWhat is finished stays; the same command goes on from there.")
+    headlines = [(result, entry) for result in outcome.results for entry in result.headline]
+    if headlines:
+        print(f"\n{study.title}")
+        width = max(len(entry["label"]) for _, entry in headlines)
+        for result, entry in headlines:
+            detail = f"   {entry['detail']}" if entry["detail"] else ""
+            print(f"  {entry['label']:<{width}}  {entry['value']}{detail}   [{result.stage}/{result.run}]")
+    if outcome.report:
+        print(f"\nreport: {outcome.report}")
+    return 0 if outcome.succeeded else 1
+
+
+def _check(options: argparse.Namespace) -> int:
+    from helpers.workflow.freshness import study_status
+
+    study = _load(options)
+    print(f"{study.path}: good\n\n{study.title}\n{study.description}\n")
+    for status in study_status(study):
+        print(f"  {status.stage_run!s:<32} {status.state:<8} {status.reason}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from helpers.workflow.freshness import study_status
+
+    files = sorted((PROJECT_ROOT / STUDIES_FOLDER).glob("*.yaml"))
+    good = True
+    for file in files:
+        try:
+            study = load_study(file.relative_to(PROJECT_ROOT), runs_folder=options.runs_folder)
+            statuses = study_status(study)
+        except ValueError as error:
+            print(f"{file.name}: {error}\n")
+            good = False
+            continue
+        print(f"{study.name}: {study.title}   ({STUDIES_FOLDER / file.name})")
+        for status in statuses:
+            print(f"  {status.stage_run!s:<32} {status.state:<8} {status.reason}")
+        print()
+    return 0 if good else 2
+
+
+def _open(options: argparse.Namespace) -> int:
+    name = _load(options).name if options.study.endswith((".yaml", ".yml")) else options.study
+    page = runs_path(options.runs_folder) / name / "report" / "index.html"
+    if not page.exists():
+        raise ValueError(f"{page} is not there yet; make it with: python -m helpers run {STUDIES_FOLDER / name}.yaml")
+    print(page)
+    if sys.stdout.isatty():
+        webbrowser.open(page.as_uri())
+    return 0
+
+
+def _stage(options: argparse.Namespace) -> int:
+    from helpers.workflow.execute import execute_stage, print_line
+
+    failure = execute_stage(Path(options.folder).resolve(), StageRun(options.stage, options.run), show=print_line)
+    return 1 if failure else 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    from helpers.workflow.study_run import render_stage
+
+    render_stage(Path(options.folder).resolve(), StageRun(options.stage, options.run))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from helpers.workflow.study_run import make_report
+
+    make_report(Path(options.folder).resolve())
+    return 0
+
+
+def _load(options: argparse.Namespace) -> Study:
+    """The study of a file, or of a name under params/studies."""
+    path = Path(options.study)
+    by_name = PROJECT_ROOT / STUDIES_FOLDER / f"{options.study}.yaml"
+    if not path.exists() and by_name.exists():
+        path = by_name
+    elif not path.exists() and not path.is_absolute() and (PROJECT_ROOT / path).exists():
+        path = PROJECT_ROOT / path
+    return load_study(path, runs_folder=options.runs_folder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description="Compare the feature spaces of models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | list | open")
+
+    def command(name: str, function, text: str | None, *, study: bool = False) -> argparse.ArgumentParser:
+        # A command without a text is one that the workflow calls; help does not list it.
+        sub = commands.add_parser(name, **({"help": text, "description": text} if text else {}))
+        sub.set_defaults(function=function)
+        if study:
+            sub.add_argument("study", help="a study file, or the name of one in params/studies")
+        if text:
+            sub.add_argument("--runs-folder", default="runs", help="folder of all results (default: runs)")
+        return sub
+
+    run = command("run", _run, "run what is not up to date, then the report", study=True)
+    run.add_argument("--cores", type=_positive, default=os.cpu_count() or 1, help="CPU cores to use (default: all)")
+    run.add_argument("--until", metavar="STAGE", help="stop after this stage, e.g. 02_train_saes")
+    run.add_argument("--force", metavar="STAGE", action="append", default=[], help="run this stage again")
+    run.add_argument("--notebooks-folder", help="take the notebooks from here")
+    run.epilog = "Other options go to Snakemake, e.g. --executor slurm --jobs 20."
+    command("check", _check, "check a study file and show its plan; runs nothing", study=True)
+    command("list", _list, "list studies and their stages, with what is out of date and why")
+    command("open", _open, "print where the report of a study is, and open it", study=True)
+    for name, function in (("stage", _stage), ("render", _render)):
+        sub = command(name, function, None)
+        sub.add_argument("folder")
+        sub.add_argument("stage")
+        sub.add_argument("run")
+    command("report", _report, None).add_argument("folder")
+    return parser
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return value

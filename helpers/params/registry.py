@@ -1,0 +1,64 @@
+"""Every notebook of the suite: its parameters and which earlier notebooks' runs they name.
+
+Adding a notebook means adding one entry here (and its rule in notebooks/Snakefile).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from helpers.params.notebooks import (
+    CompareSpacesParams,
+    LanguageModelParams,
+    MatchFeaturesParams,
+    NotebookParams,
+    SaveActivationsParams,
+    TrainSaeParams,
+)
+
+
+@dataclass(frozen=True)
+class NotebookEntry:
+    """One notebook.
+
+    Args:
+        params: the class of its parameters.
+        reads: parameter -> notebook; the parameter's value (a name or a list of names) is a run of that notebook.
+        members: parameter -> (reading parameter, list parameter): the value must be an item of the list parameter of
+            the run that the reading parameter names.
+    """
+
+    params: type[NotebookParams]
+    reads: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+NOTEBOOKS: dict[str, NotebookEntry] = {
+    "01_language_models": NotebookEntry(LanguageModelParams),
+    "02_train_saes": NotebookEntry(TrainSaeParams, reads={"model": "01_language_models"}),
+    "03_save_activations": NotebookEntry(SaveActivationsParams, reads={"dictionaries": "02_train_saes"}),
+    "04_match_features": NotebookEntry(
+        MatchFeaturesParams,
+        reads={"activations": "03_save_activations"},
+        members={
+            "dictionary_a": ("activations", "dictionaries"),
+            "dictionary_b": ("activations", "dictionaries"),
+        },
+    ),
+    "05_compare_spaces": NotebookEntry(CompareSpacesParams, reads={"matching": "04_match_features"}),
+}
+
+
+def runs_read(notebook: str, params: NotebookParams) -> list[tuple[str, str, str]]:
+    """The runs that `params` name directly, in order.
+
+    Returns:
+        (parameter, notebook, run) of each.
+    """
+    found = []
+    for key, source in NOTEBOOKS[notebook].reads.items():
+        value = getattr(params, key)
+        names = [value] if isinstance(value, str) else value
+        found += [(key, source, name) for name in names]
+    return found

@@ -1,0 +1,239 @@
+"""Read a study file (params/studies/*.yaml): which notebooks run, how often, with which parameters.
+
+    study: demo            # folder under runs/
+    title: ...             # shown in the report
+    description: ...
+    common: {seed: 0}      # for every notebook that has the key
+    notebooks:
+      01_language_models:
+        common: {...}      # for every run of this notebook
+        runs:
+          a: {...}         # one execution of the notebook; its keys win over both `common`s
+
+Everything is checked here, before anything runs, and all problems of a file are reported together, a line each.
+`study`, `run` and `runs_folder` are filled in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from helpers.params.notebooks import NotebookParams
+from helpers.params.registry import NOTEBOOKS, runs_read
+from helpers.params.validation import explain
+from helpers.params.yaml_file import read_yaml
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_FILLED_IN = ("study", "run", "runs_folder")
+_TOP_KEYS = ("study", "title", "description", "common", "notebooks")
+
+
+class StudyError(ValueError):
+    """A study file has problems; the message has a line for each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study: notebooks[notebook][run] are the parameters of one execution, in the order in which data flows."""
+
+    path: Path
+    name: str
+    title: str
+    description: str
+    notebooks: Mapping[str, Mapping[str, NotebookParams]]
+
+    def params(self, notebook: str, run: str) -> NotebookParams:
+        """Parameters of one execution."""
+        if run not in self.notebooks.get(notebook, {}):
+            known = ", ".join(f"{n}/{r}" for n, runs in self.notebooks.items() for r in runs)
+            raise ValueError(f"{self.path}: has no {notebook}/{run}; it has {known}")
+        return self.notebooks[notebook][run]
+
+
+def load_study(path: str | Path, *, runs_folder: str = "runs") -> Study:
+    """Read and check a study file.
+
+    Args:
+        path: the YAML file.
+        runs_folder: where results go; relative to the project root.
+    Raises:
+        StudyError (a ValueError): one line a problem, `file: place: what is wrong; what to do`.
+    """
+    try:
+        content = read_yaml(path)
+    except ValueError as error:
+        raise StudyError([str(error)]) from error
+    reader = _Reader(Path(path), runs_folder)
+    study = reader.read(content)
+    if reader.problems or study is None:
+        raise StudyError(reader.problems)
+    return study
+
+
+class _Reader:
+    """Collects the problems of one file."""
+
+    def __init__(self, path: Path, runs_folder: str) -> None:
+        self.path = path
+        self.runs_folder = runs_folder
+        self.problems: list[str] = []
+
+    def read(self, content: Any) -> Study | None:
+        if not self._is_mapping(content, "the file", required=True):
+            return None
+        self._known_keys(content, _TOP_KEYS, "")
+        name = content.get("study")
+        name_is_good = self._name(name, "study")
+        for key in ("title", "description"):
+            if key in content and not isinstance(content[key], str):
+                self._report(key, f"expected a text, got {content[key]!r}")
+        sections = content.get("notebooks")
+        if not self._is_mapping(sections, "notebooks", required=True):
+            return None
+        common = content.get("common", {})
+        if not self._is_mapping(common, "common"):
+            common = {}
+        self._check_common(common, sections)
+        notebooks = {
+            notebook: self._notebook(notebook, sections[notebook], common, str(name) if name_is_good else "study")
+            for notebook in NOTEBOOKS
+            if notebook in sections
+        }
+        self._known_keys(sections, tuple(NOTEBOOKS), "notebooks", what="notebook")
+        self._check_references(notebooks, sections)
+        good = {n: {r: p for r, p in runs.items() if p is not None} for n, runs in notebooks.items()}
+        return Study(
+            path=self.path,
+            name=str(name),
+            title=str(content.get("title", name)),
+            description=str(content.get("description", "")).strip(),
+            notebooks=good,
+        )
+
+    def _notebook(
+        self, notebook: str, section: Any, common: Mapping[str, Any], study: str
+    ) -> dict[str, NotebookParams | None]:
+        place = f"notebooks.{notebook}"
+        if not self._is_mapping(section, place, required=True):
+            return {}
+        self._known_keys(section, ("common", "runs"), place)
+        own = section.get("common", {})
+        own = own if self._is_mapping(own, f"{place}.common") else {}
+        runs = section.get("runs")
+        if not self._is_mapping(runs, f"{place}.runs", required=True):
+            return {}
+        params_class = NOTEBOOKS[notebook].params
+        shared = {key: value for key, value in common.items() if key in params_class.model_fields}
+        result: dict[str, NotebookParams | None] = {}
+        for run, overrides in runs.items():
+            run_place = f"{place}.runs.{run}"
+            if not self._name(run, run_place) or not self._is_mapping(overrides, run_place):
+                continue
+            layers = [("common", shared), (f"{place}.common", own), (run_place, overrides)]
+            result[run] = self._params(params_class, layers, study, run)
+        return result
+
+    def _params(
+        self, params_class: type[NotebookParams], layers: list[tuple[str, Mapping[str, Any]]], study: str, run: str
+    ) -> NotebookParams | None:
+        values: dict[str, Any] = {}
+        origin: dict[str, str] = {}
+        for place, layer in layers:
+            for key in _FILLED_IN:
+                if key in layer:
+                    self._report(place, f"'{key}' is filled in from the file's structure; remove it")
+            given = {key: value for key, value in layer.items() if key not in _FILLED_IN}
+            values.update(given)
+            origin.update(dict.fromkeys(given, place))
+        values |= {"study": study, "run": run, "runs_folder": self.runs_folder}
+        try:
+            return params_class.model_validate(values, strict=True)
+        except ValidationError as error:
+            for key, message in explain(error, params_class):
+                self._report(origin.get(key, layers[-1][0]), message)
+            return None
+
+    def _check_common(self, common: Mapping[str, Any], sections: Mapping[str, Any]) -> None:
+        known = {
+            key for notebook in sections if notebook in NOTEBOOKS for key in NOTEBOOKS[notebook].params.model_fields
+        }
+        self._known_keys(common, sorted(known | set(_FILLED_IN)), "common")
+
+    def _check_references(
+        self, notebooks: Mapping[str, Mapping[str, NotebookParams | None]], sections: Mapping[str, Any]
+    ) -> None:
+        for notebook, runs in notebooks.items():
+            for run, params in runs.items():
+                if params is None:
+                    continue
+                place = f"notebooks.{notebook}.runs.{run}"
+                for key, source, name in runs_read(notebook, params):
+                    if source not in sections:
+                        self._report(place, f"{key}: reads {source}, which this study does not list; add it")
+                    elif name not in notebooks.get(source, {}):
+                        known = list(notebooks.get(source, {}))
+                        self._report(place, f"{key}: {source} has no run '{name}'{_hint(name, known)}")
+                self._check_members(notebook, params, notebooks, place)
+
+    def _check_members(
+        self,
+        notebook: str,
+        params: NotebookParams,
+        notebooks: Mapping[str, Mapping[str, NotebookParams | None]],
+        place: str,
+    ) -> None:
+        entry = NOTEBOOKS[notebook]
+        for key, (reading, listing) in entry.members.items():
+            source, name = entry.reads[reading], getattr(params, reading)
+            upstream = notebooks.get(source, {}).get(name)
+            if upstream is None:
+                continue
+            items, value = getattr(upstream, listing), getattr(params, key)
+            if value not in items:
+                self._report(
+                    place, f"{key}: '{value}' is not among the {listing} of {source}/{name}{_hint(value, items)}"
+                )
+
+    def _name(self, value: Any, place: str) -> bool:
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return True
+        quoted = "" if isinstance(value, str) or value is None else " (write it in quotes)"
+        self._report(
+            place,
+            f"expected a name of letters, digits, '_', '-' and '.' that starts with a letter or digit, at most 80 long; "
+            f"got {value!r}{quoted}",
+        )
+        return False
+
+    def _is_mapping(self, value: Any, place: str, *, required: bool = False) -> bool:
+        if isinstance(value, Mapping) and (value or not required):
+            return True
+        got = "nothing" if value is None or value == {} else repr(value)[:80]
+        self._report(place, f"expected keys with values, got {got}" + ("" if required else "; write {} for none"))
+        return False
+
+    def _known_keys(self, mapping: Mapping[Any, Any], known: Iterable[str], place: str, *, what: str = "key") -> None:
+        for key in mapping:
+            if key not in known:
+                self._report(f"{place}" if place else "", f"unknown {what} '{key}'{_hint(str(key), list(known))}")
+
+    def _report(self, place: str, message: str) -> None:
+        self.problems.append(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; there are {', '.join(known)}" if known else ""

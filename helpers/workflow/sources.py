@@ -1,0 +1,187 @@
+"""What a stage run is made from: parameters, notebook, helper modules, data files; a short SHA-256 of each.
+
+Helper modules are found by reading imports, not by importing: from the notebook's code, transitively, functions'
+own imports included; importing a package means its __init__ and what that imports. A change in helpers/matching
+therefore touches the notebooks that use it and no other.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from helpers.params.notebooks import NotebookParams
+from helpers.storage import read_json, sha256_file
+from helpers.workflow.stages import PROJECT_ROOT, notebook_path
+
+PARAMETERS = "parameters"
+NOTEBOOK = "notebook"
+
+# Not counted, because they cannot change a number: parameter classes (their values count), how progress is drawn, how
+# stages are run and recorded, how finished notebooks are rendered. helpers.workflow.session seeds, so it counts.
+NOT_COUNTED = (
+    "helpers.params",
+    "helpers.progress",
+    "helpers.workflow",
+    "helpers.reports.html",
+    "helpers.reports.index",
+    "helpers.reports.results",
+)
+ALWAYS_COUNTED = ("helpers.workflow.session",)
+DATA_FOLDER = "params/data"
+_PATH_KEYS = ("path", "folder", "name", "name_or_path")  # a Hub name is no file here and counts as a parameter only
+_LARGE_FILE_BYTES = 1 << 26
+
+
+def stage_sources(stage: str, params: NotebookParams, *, root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """What a result of `stage` with `params` would be made from, as name -> short SHA-256.
+
+    Names: "parameters", "notebook", files relative to the project root.
+
+    Raises:
+        ValueError: the notebook is missing or is not a notebook.
+    """
+    cells = notebook_cells(notebook_path(stage))
+    values = counted_parameters(params.model_dump(mode="json"))
+    sources = {PARAMETERS: _short_hash(_canonical(values)), NOTEBOOK: _short_hash(_canonical(cells))}
+    code = [source for kind, source in cells if kind == "code"]
+    trees = [_parse_cell(source) for source in code]
+    files = module_files(trees, root=root)
+    trees += [ast.parse(path.read_bytes()) for path in files]
+    for path in sorted({*files, *_data_files(trees, values, root=root)}):
+        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        sources[name] = _file_hash(path)
+    return sources
+
+
+def counted_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters without the folder of results: a study may be moved."""
+    return {key: value for key, value in values.items() if key != "runs_folder"}
+
+
+def notebook_cells(path: Path) -> list[tuple[str, str]]:
+    """(cell type, source) of every cell, without outputs, metadata and counts.
+
+    Raises:
+        ValueError: the file is missing or is not a notebook.
+    """
+    try:
+        cells = read_json(path)["cells"]
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    except FileNotFoundError:
+        raise ValueError(f"there is no notebook {path}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a notebook: {error}; restore it, e.g. git checkout {path}") from error
+
+
+def module_files(trees: list[ast.Module], *, root: Path = PROJECT_ROOT, package: str = "helpers") -> list[Path]:
+    """Files of `package` that running `trees` imports, transitively."""
+    waiting = [name for tree in trees for name in _imported_names(tree, "")] + list(ALWAYS_COUNTED)
+    seen: set[str] = set()
+    files: set[Path] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not _is_counted(name, package):
+            continue
+        seen.add(name)
+        waiting += _parents(name)
+        path = _module_file(name, root)
+        if path is None:
+            continue
+        files.add(path)
+        importing_package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting += _imported_names(ast.parse(path.read_bytes()), importing_package)
+    return sorted(files)
+
+
+def _is_counted(name: str, package: str) -> bool:
+    def within(prefix: str) -> bool:
+        return name == prefix or name.startswith(prefix + ".")
+
+    return within(package) and (any(map(within, ALWAYS_COUNTED)) or not any(map(within, NOT_COUNTED)))
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
+
+
+def _module_file(name: str, root: Path) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    candidates = (path / "__init__.py", path.with_name(path.name + ".py"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _imported_names(tree: ast.Module, package: str) -> Iterator[str]:
+    """Every module name that an import anywhere in `tree` may load (`from a import b`: a and a.b)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _parse_cell(source: str) -> ast.Module:
+    """A cell's code without IPython lines (%, !); a cell that still is not Python imports nothing."""
+    lines = source.splitlines()
+    kept = [
+        line[: len(line) - len(line.lstrip())] + "pass" if line.lstrip()[:1] in ("%", "!") else line for line in lines
+    ]
+    try:
+        return ast.parse("\n".join(kept))
+    except SyntaxError:
+        return ast.parse("")
+
+
+def _data_files(trees: list[ast.Module], values: Any, *, root: Path) -> set[Path]:
+    """Files that the parameters name, and files under params/data that the code names."""
+    literals = {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(DATA_FOLDER)
+    }
+    found: set[Path] = set()
+    for text in literals | set(_path_values(values)):
+        path = root / text
+        if path.is_file():
+            found.add(path)
+        elif path.is_dir():
+            found |= {file for file in path.rglob("*") if file.is_file()}
+    return found
+
+
+def _path_values(values: Any, key: str = "") -> Iterator[str]:
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from _path_values(value, name)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _path_values(value, key)
+    elif isinstance(values, str) and values and (key in _PATH_KEYS or values.startswith(DATA_FOLDER)):
+        yield values
+
+
+def _file_hash(path: Path) -> str:
+    """Of the content; of size and time for a large file, so that asking what is fresh stays quick."""
+    status = path.stat()
+    if status.st_size > _LARGE_FILE_BYTES:
+        return _short_hash(f"{status.st_size} {status.st_mtime_ns}")
+    return sha256_file(path)[:16]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

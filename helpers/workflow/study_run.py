@@ -1,0 +1,174 @@
+"""Run a study: check, set aside what is out of date, let Snakemake run what is missing, tell how it went."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.params.study import Study
+from helpers.reports.results import RESULTS_FILE, StageResult
+from helpers.storage import read_json, sha256_file, write_json
+from helpers.workflow.execute import StageFailure, read_failure
+from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_folder, study_status
+from helpers.workflow.locks import exclusive
+from helpers.workflow.stages import EXECUTED_FILE, PROJECT_ROOT, RENDERED_FILE, StageRun
+
+LOG_FILE = "snakemake.log"
+REPORT_RECORD = "report.json"
+REPORT_PAGE = Path("report") / "index.html"
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """How a run of a study went.
+
+    Args:
+        executed: stage runs that were executed and succeeded.
+        failures: stage runs that failed.
+        not_reached: stage runs that were to run and did not start.
+        report: the report's first page, if there is one.
+        problem: why the run as a whole failed, if not by a stage; "" otherwise.
+    """
+
+    folder: Path
+    executed: list[StageRun]
+    failures: list[StageFailure]
+    not_reached: list[StageRun]
+    results: list[StageResult]
+    report: Path | None
+    problem: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything that was asked for is there."""
+        return not (self.failures or self.not_reached or self.problem)
+
+
+def run_study(
+    study: Study,
+    *,
+    cores: int,
+    until: str | None = None,
+    force: Iterable[str] = (),
+    snakemake_options: Sequence[str] = (),
+) -> StudyOutcome:
+    """Run every stage of a study that is not fresh, then the report.
+
+    Args:
+        cores: CPU cores to use at most.
+        until: stop after this stage.
+        force: stages to run again even if they are fresh.
+        snakemake_options: passed on, e.g. ["--executor", "slurm"].
+    Raises:
+        ValueError: another process runs this study, or `until`, `force` or a notebook does not exist.
+    """
+    folder = results_folder(study)
+    with exclusive(folder / ".lock", busy=f"study {study.name} is being run by another process") as lock:
+        statuses = study_status(study, until=until, force=force)
+        prepare(study, statuses)
+        _remove_outdated_pages(folder, statuses)
+        returncode = _run_snakemake(folder, cores=cores, options=snakemake_options, lock=lock)
+        return _outcome(folder, statuses, returncode)
+
+
+def make_report(folder: Path) -> Path:
+    """Build runs/<study>/report and record what it was made from."""
+    from helpers.reports import build_report  # late: only the report needs it
+
+    page = build_report(folder)
+    write_json(folder / REPORT_RECORD, _report_record(folder))
+    return page
+
+
+def render_stage(folder: Path, stage_run: StageRun) -> Path:
+    """Render the executed notebook of a stage run beside it."""
+    from helpers.reports import render_notebook
+
+    stage_folder = stage_run.folder(folder)
+    render_notebook(stage_folder / EXECUTED_FILE, stage_folder / RENDERED_FILE)
+    return stage_folder / RENDERED_FILE
+
+
+def _run_snakemake(folder: Path, *, cores: int, options: Sequence[str], lock: int) -> int:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT_ROOT / "notebooks" / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", str(cores)]
+    # Content decides what is out of date (helpers.workflow.freshness), so Snakemake need not look at times; our lock
+    # dies with its process, Snakemake's own would stay after a kill.
+    command += ["--rerun-triggers", "software-env", "--nolock", "--rerun-incomplete", "--keep-going"]
+    command += ["--quiet", "rules", "host", "reason", *options]
+    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    with (folder / LOG_FILE).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, stderr=log, env=environment, cwd=folder, pass_fds=(lock,))
+        previous = signal.signal(signal.SIGTERM, _raise_interrupt)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _raise_interrupt(_signal: int, _frame: types.FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _outcome(folder: Path, statuses: list[StageStatus], returncode: int) -> StudyOutcome:
+    done = [s.stage_run for s in statuses if (s.stage_run.folder(folder) / RESULTS_FILE).exists()]
+    failures = [f for s in statuses if s.stage_run not in done and (f := read_failure(folder, s.stage_run))]
+    failed = {failure.stage_run for failure in failures}
+    not_reached = [s.stage_run for s in statuses if s.stage_run not in done and str(s.stage_run) not in failed]
+    if failures:
+        for status in statuses:
+            if str(status.stage_run) in failed and (status.stage_run.folder(folder) / EXECUTED_FILE).exists():
+                render_stage(folder, status.stage_run)
+        make_report(folder)
+    report = folder / REPORT_PAGE
+    problem = ""
+    if returncode and not failures:
+        tail = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").strip()[-3000:]
+        problem = f"Snakemake ended with status {returncode}; the end of {folder / LOG_FILE}:\n{tail}"
+    return StudyOutcome(
+        folder=folder,
+        executed=[s.stage_run for s in statuses if not s.is_fresh and s.stage_run in done],
+        failures=failures,
+        not_reached=not_reached,
+        results=[StageResult.load(stage_run.folder(folder)) for stage_run in done],
+        report=report if report.exists() else None,
+        problem=problem,
+    )
+
+
+def _remove_outdated_pages(folder: Path, statuses: list[StageStatus]) -> None:
+    """Delete the report, and pages of notebooks, that would no longer be made the same."""
+    record_path = folder / REPORT_RECORD
+    record = read_json(record_path) if record_path.exists() else {}
+    now = _report_record(folder)
+    for status in statuses:
+        if not status.is_fresh or record.get("code") != now["code"]:
+            (status.stage_run.folder(folder) / RENDERED_FILE).unlink(missing_ok=True)
+    if record != now or not all(status.is_fresh for status in statuses):
+        (folder / REPORT_PAGE).unlink(missing_ok=True)
+
+
+def _report_record(folder: Path) -> dict[str, object]:
+    """What the report is made from: the plan, all results, the code that renders."""
+    code = hashlib.sha256()
+    for path in sorted((PROJECT_ROOT / "helpers" / "reports").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            code.update(path.read_bytes())
+    results = {
+        str(path.parent.relative_to(folder)): sha256_file(path)[:16]
+        for path in sorted(folder.glob(f"*/*/{RESULTS_FILE}"))
+    }
+    plan = folder / PLAN_FILE
+    return {"code": code.hexdigest()[:16], "plan": sha256_file(plan)[:16] if plan.exists() else "", "results": results}
