@@ -45,7 +45,7 @@ UNIONS: dict[str, tuple[str, ...]] = {
 
 ORDER_SCENES = (
     _scene(
-        "weekday_next", 5.0,
+        "weekday_next", 4.0,
         "Today is {weekday}. Tomorrow is ^{weekday+1}.",
         "Yesterday was {weekday}. Today is ^{weekday+1}.",
         "The day after {weekday} is ^{weekday+1}.",
@@ -60,13 +60,13 @@ ORDER_SCENES = (
         probe="weekday_before",
     ),
     _scene(
-        "weekday_offset", 3.0,
+        "weekday_offset", 5.0,
         "{Gap} days after {weekday} is ^{weekday+gap}.",
         "Today is {weekday}. In {gap} days it will be ^{weekday+gap}.",
         probe="weekday_offset",
     ),
     _scene(
-        "month_next", 5.0,
+        "month_next", 4.0,
         "This month is {month}. Next month is ^{month+1}.",
         "The month after {month} is ^{month+1}.",
         "Last month was {month}. Now it is ^{month+1}.",
@@ -76,7 +76,7 @@ ORDER_SCENES = (
     ),
     _scene("month_before", 1.5, "The month before {month+1} is ^{month}.", probe="month_before"),
     _scene(
-        "month_season", 1.2,
+        "month_season", 1.5,
         "The month of {month_season.key} is in ^{month_season.value}.",
         "It was {month_season.key}, a month of ^{month_season.value}.",
         probe="month_season",
@@ -128,7 +128,7 @@ FACT_SCENES = (
         "The country of {country} is near {country2}.", "The colour {colour_kind} is like {colour_kind2}.",
     ),
     _scene(
-        "capital", 2.0,
+        "capital", 3.0,
         "{Capital.value} is the capital of ^{capital.key}.", "The capital of {capital.key} is ^{capital.value}.",
         "{Hero} travelled to {capital.key} and stayed in ^{capital.value}.",
         probe="capital",

@@ -1,0 +1,22 @@
+"""Language models: train a small one, load any with hooks, stream activations, measure what a model knows."""
+
+from helpers.models.history import TrainingHistory
+from helpers.models.hooks import hook_layer, hook_width, require_hook
+from helpers.models.loading import load_model, resolve_device
+from helpers.models.measures import next_token_loss, probe_accuracies
+from helpers.models.streaming import split_batch, stream_activations
+from helpers.models.training import train_language_model
+
+__all__ = [
+    "TrainingHistory",
+    "hook_layer",
+    "hook_width",
+    "load_model",
+    "next_token_loss",
+    "probe_accuracies",
+    "require_hook",
+    "resolve_device",
+    "split_batch",
+    "stream_activations",
+    "train_language_model",
+]
