@@ -108,8 +108,13 @@ def permutation_test(
     return _summarise(entry, comparison.score(), null, comparison.n_rows, {**settings, **comparison.details})
 
 
+def null_rng(seed: int) -> np.random.Generator:
+    """The stream of null draws: its own, so that data made from `default_rng(seed)` does not come back as its null."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+
+
 def _null_scores(entry: Measure, comparison: Comparison, n_permutations: int, seed: int) -> Iterator[float]:
-    rng = np.random.default_rng(seed)
+    rng = null_rng(seed)
     for _ in range(n_permutations):
         if entry.null == "pairing":
             yield comparison.score(rng.permutation(comparison.n_rows))

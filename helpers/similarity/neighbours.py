@@ -36,10 +36,10 @@ class Neighbours:
 
 def nearest_neighbours(matrix: np.ndarray, *, k: int, metric: str, name: str) -> Neighbours:
     """The k nearest other rows of every row, exactly, a block of rows at a time."""
+    if metric != "euclidean":
+        matrix = unit_rows(matrix, name=name, centre=metric == "correlation")
     distinct = distinct_rows(matrix)
     points = distinct.rows
-    if metric != "euclidean":
-        points = unit_rows(points, name=name, centre=metric == "correlation")
     copies = np.bincount(distinct.index)
     members = np.split(np.argsort(distinct.index, kind="stable"), np.cumsum(copies)[:-1])
     found: list[tuple[np.ndarray, np.ndarray]] = []

@@ -27,15 +27,15 @@ def min_rows(d_x: int, d_y: int, *, inner: str = "correlation", outer: str = "sp
 
 def distance_matrix(matrix: np.ndarray, *, inner: str, name: str) -> np.ndarray:
     """Distances between all rows, (n, n), with exact ties between copies of a row."""
-    distinct = distinct_rows(matrix)
     if inner == "euclidean":
-        distances = squareform(pdist(distinct.rows))
+        distinct = distinct_rows(matrix)
+        distances, floor = squareform(pdist(distinct.rows)), 0.0
     else:
-        directions = unit_rows(distinct.rows, name=name, centre=inner == "correlation")
-        distances = 1.0 - directions @ directions.T
+        distinct = distinct_rows(unit_rows(matrix, name=name, centre=inner == "correlation"))
+        distances, floor = 1.0 - distinct.rows @ distinct.rows.T, TIE_SHARE  # cosines are rounded at eps
         np.fill_diagonal(distances, 0.0)
     largest = float(np.abs(distances).max())
-    if largest <= TIE_SHARE:
+    if largest <= floor:
         raise UndefinedMeasure(f"all rows of {name} have {inner} distance 0; there is no geometry to compare")
     distances = np.round(distances / (TIE_SHARE * largest)) * (TIE_SHARE * largest)
     return distances[np.ix_(distinct.index, distinct.index)]
