@@ -19,10 +19,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
@@ -39,6 +38,9 @@ from helpers.workflow.stages import (
     needs,
     study_folder,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -245,10 +247,8 @@ def _plain(value: Any, name: str) -> Metric:
     Raises:
         ValueError: NaN, infinity, or a type that JSON has no word for.
     """
-    if isinstance(value, np.ndarray | torch.Tensor):
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars, torch tensors
         value = value.tolist()
-    elif isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, list | tuple):
         return [_plain(item, name) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

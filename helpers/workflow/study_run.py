@@ -15,7 +15,7 @@ from pathlib import Path
 from helpers.params.study import Study
 from helpers.reports.results import RESULTS_FILE, StageResult
 from helpers.storage import read_json, sha256_file, write_json
-from helpers.workflow.execute import StageFailure, read_failure
+from helpers.workflow.failures import StageFailure, read_failure
 from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_folder, study_status, wanted_runs
 from helpers.workflow.locks import exclusive
 from helpers.workflow.stages import EXECUTED_FILE, PROJECT_ROOT, RENDERED_FILE, StageRun
