@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 from helpers.params.study import Study, load_study
 from helpers.workflow.stages import NOTEBOOKS_VARIABLE, PROJECT_ROOT, StageRun, runs_path
 
+Command = Callable[[argparse.Namespace], int]
 STUDIES_FOLDER = Path("params") / "studies"
 
 
@@ -147,14 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description="Compare the feature spaces of models.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | list | open")
 
-    def command(name: str, function, text: str | None, *, study: bool = False) -> argparse.ArgumentParser:
-        # A command without a text is one that the workflow calls; help does not list it.
-        sub = commands.add_parser(name, **({"help": text, "description": text} if text else {}))
+    def command(name: str, function: Command, text: str, *, study: bool = False) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
         if study:
             sub.add_argument("study", help="a study file, or the name of one in params/studies")
-        if text:
-            sub.add_argument("--runs-folder", default="runs", help="folder of all results (default: runs)")
+        sub.add_argument("--runs-folder", default="runs", help="folder of all results (default: runs)")
         return sub
 
     run = command("run", _run, "run what is not up to date, then the report", study=True)
@@ -166,12 +166,16 @@ def _parser() -> argparse.ArgumentParser:
     command("check", _check, "check a study file and show its plan; runs nothing", study=True)
     command("list", _list, "list studies and their stages, with what is out of date and why")
     command("open", _open, "print where the report of a study is, and open it", study=True)
-    for name, function in (("stage", _stage), ("render", _render)):
-        sub = command(name, function, None)
-        sub.add_argument("folder")
-        sub.add_argument("stage")
-        sub.add_argument("run")
-    command("report", _report, None).add_argument("folder")
+    # Called by the workflow; help does not list them.
+    for name, function, names in (
+        ("stage", _stage, ("folder", "stage", "run")),
+        ("render", _render, ("folder", "stage", "run")),
+        ("report", _report, ("folder",)),
+    ):
+        sub = commands.add_parser(name)
+        sub.set_defaults(function=function)
+        for argument in names:
+            sub.add_argument(argument)
     return parser
 
 

@@ -15,7 +15,7 @@ RESULTS_FILE = "results.json"
 Metric = float | int | str | bool | list[Any] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StageResult:
     """One execution of one notebook.
 
@@ -31,7 +31,7 @@ class StageResult:
         peak_memory_mib: largest resident memory of the process or of one of its children.
         metrics: the numbers, flat.
         headline: {"label", "value", "detail"} of the numbers to show first.
-        figures: {"file" (relative to the folder), "title", "caption"}.
+        figures: {"file" (relative to the folder), "title", "caption", "headline" (whether to show it first)}.
         artifacts: name -> path relative to the folder.
         sources: what it was made from (parameters, notebook, helper modules, data files) -> short SHA-256.
         inputs: "stage/run" of every result it read -> short SHA-256 of that results.json.
@@ -51,11 +51,17 @@ class StageResult:
     peak_memory_mib: float
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     headline: list[dict[str, str]] = field(default_factory=list)
-    figures: list[dict[str, str]] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
     artifacts: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.stage}/{self.run} of study {self.study}: {self.seconds:.0f} s, {self.peak_memory_mib:.0f} MiB, "
+            f"{len(self.metrics)} metrics, {len(self.figures)} figures, artifacts: {', '.join(self.artifacts) or 'none'}"
+        )
 
     def artifact(self, name: str) -> Path:
         """Path of a file or folder that the stage left.

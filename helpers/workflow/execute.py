@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import papermill
@@ -16,7 +15,8 @@ from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from helpers.progress import PROGRESS_FILE_VARIABLE
 from helpers.reports.results import RESULTS_FILE
-from helpers.storage import read_json, write_json
+from helpers.storage import read_json
+from helpers.workflow.failures import StageFailure
 from helpers.workflow.locks import exclusive
 from helpers.workflow.progress_lines import followed
 from helpers.workflow.stage import set_aside, shown
@@ -31,18 +31,6 @@ from helpers.workflow.stages import (
 )
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class StageFailure:
-    """Why a stage run failed: one sentence, and the executed notebook, which shows the traceback."""
-
-    stage_run: str
-    error: str
-    notebook: str
-
-    def __str__(self) -> str:
-        return f"{self.stage_run} failed: {self.error}\n    the notebook as far as it came: {self.notebook}"
 
 
 def execute_stage(study_folder: Path, stage_run: StageRun, *, show: Callable[[str], None]) -> StageFailure | None:
@@ -76,15 +64,9 @@ def execute_stage(study_folder: Path, stage_run: StageRun, *, show: Callable[[st
             return None
         set_aside(folder)
         failure = StageFailure(str(stage_run), error, shown(folder / EXECUTED_FILE))
-        write_json(folder / FAILURE_FILE, {"stage_run": str(stage_run), "error": error, "notebook": failure.notebook})
+        failure.save(folder)
         show(f"{stage_run}  FAILED after {seconds:.0f} s: {error}")
         return failure
-
-
-def read_failure(study_folder: Path, stage_run: StageRun) -> StageFailure | None:
-    """The recorded failure of the last execution, if it failed."""
-    path = stage_run.folder(study_folder) / FAILURE_FILE
-    return StageFailure(**read_json(path)) if path.exists() else None
 
 
 def _stage_params(folder: Path) -> dict[str, object]:

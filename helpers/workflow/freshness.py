@@ -51,40 +51,38 @@ def results_folder(study: Study) -> Path:
     return runs_path(first.runs_folder) / study.name
 
 
-def study_status(study: Study, *, until: str | None = None, force: Iterable[str] = ()) -> list[StageStatus]:
+def study_status(study: Study, *, force: Iterable[str] = ()) -> list[StageStatus]:
     """State of every stage run, in the order in which data flows.
 
     Args:
-        until: only this stage and what it needs.
         force: stages whose results are to be taken for stale.
     Raises:
-        ValueError: `until` or `force` names a stage that the study does not have, or a notebook is missing.
+        ValueError: `force` names a stage that the study does not have, or a notebook is missing.
     """
     force = list(force)
-    for stage in [*force, *([until] if until else [])]:
-        check_stage(stage)
-        if stage not in study.notebooks:
-            raise ValueError(f"{study.path}: does not run {stage}; it runs {', '.join(study.notebooks)}")
+    for stage in force:
+        _check_part(study, stage)
     folder = results_folder(study)
-    wanted = _wanted(study, until)
     statuses: dict[StageRun, StageStatus] = {}
     for stage in NOTEBOOKS:
         for run, params in study.notebooks.get(stage, {}).items():
             stage_run = StageRun(stage, run)
-            if stage_run in wanted:
-                sources = stage_sources(stage, params)
-                state, reason = _state(stage_run, params, sources, statuses, folder)
-                if stage in force and state == "fresh":
-                    state, reason = "stale", "forced"
-                statuses[stage_run] = StageStatus(stage_run, params, state, reason, sources)
+            sources = stage_sources(stage, params)
+            state, reason = _state(stage_run, params, sources, statuses, folder)
+            if stage in force and state == "fresh":
+                state, reason = "stale", "forced"
+            statuses[stage_run] = StageStatus(stage_run, params, state, reason, sources)
     return list(statuses.values())
 
 
-def prepare(study: Study, statuses: list[StageStatus]) -> Path:
+def prepare(study: Study, statuses: list[StageStatus], *, wanted: list[StageRun]) -> Path:
     """Write what the workflow reads, and set aside every result that is not fresh.
 
     Writes plan.json (which runs there are, with their parameters) and each run's stage.json, only where they changed.
 
+    Args:
+        statuses: of the whole study.
+        wanted: the stage runs to make.
     Returns:
         The folder of the study's results.
     """
@@ -97,7 +95,7 @@ def prepare(study: Study, statuses: list[StageStatus]) -> Path:
             stage: {run: params.model_dump(mode="json") for run, params in runs.items()}
             for stage, runs in study.notebooks.items()
         },
-        "stage_runs": [str(status.stage_run) for status in statuses],
+        "stage_runs": [str(stage_run) for stage_run in wanted],
     }
     _write_if_changed(folder / PLAN_FILE, plan)
     for status in statuses:
@@ -109,7 +107,14 @@ def prepare(study: Study, statuses: list[StageStatus]) -> Path:
     return folder
 
 
-def _wanted(study: Study, until: str | None) -> set[StageRun]:
+def wanted_runs(study: Study, *, until: str | None = None) -> list[StageRun]:
+    """Every stage run, or those of `until` and what they need, in the order in which data flows.
+
+    Raises:
+        ValueError: the study does not have the stage `until`.
+    """
+    if until:
+        _check_part(study, until)
     waiting = [
         StageRun(stage, run) for stage, runs in study.notebooks.items() for run in runs if until in (None, stage)
     ]
@@ -119,7 +124,14 @@ def _wanted(study: Study, until: str | None) -> set[StageRun]:
         if stage_run not in wanted:
             wanted.add(stage_run)
             waiting += needs(stage_run.stage, study.params(stage_run.stage, stage_run.run))
-    return wanted
+    everything = [StageRun(stage, run) for stage in NOTEBOOKS for run in study.notebooks.get(stage, {})]
+    return [stage_run for stage_run in everything if stage_run in wanted]
+
+
+def _check_part(study: Study, stage: str) -> None:
+    check_stage(stage)
+    if stage not in study.notebooks:
+        raise ValueError(f"{study.path}: does not run {stage}; it runs {', '.join(study.notebooks)}")
 
 
 def _state(

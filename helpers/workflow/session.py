@@ -16,9 +16,12 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch  # elsewhere in this module late: it takes seconds, and running studies does not need it
 
 LIBRARIES = (
     "torch",
@@ -73,6 +76,8 @@ def seed_everything(seed: int, *, n_threads: int) -> np.random.Generator:
     Returns:
         A generator of this seed.
     """
+    import torch
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -86,6 +91,8 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ValueError: the device asked for is not there.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)

@@ -24,6 +24,7 @@ NOTEBOOK = "notebook"
 # Not counted, because they cannot change a number: parameter classes (their values count), how progress is drawn, how
 # stages are run and recorded, how finished notebooks are rendered. helpers.workflow.session seeds, so it counts.
 NOT_COUNTED = (
+    "helpers.colab",
     "helpers.params",
     "helpers.progress",
     "helpers.workflow",

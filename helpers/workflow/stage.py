@@ -19,10 +19,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
@@ -39,6 +38,9 @@ from helpers.workflow.stages import (
     needs,
     study_folder,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ class Stage:
     _clock: float = field(default_factory=time.monotonic)
     _metrics: dict[str, Metric] = field(default_factory=dict)
     _headline: list[dict[str, str]] = field(default_factory=list)
-    _figures: dict[str, dict[str, str]] = field(default_factory=dict)
+    _figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     _artifacts: dict[str, str] = field(default_factory=dict)
     _inputs: dict[str, str] = field(default_factory=dict)
 
@@ -148,9 +150,11 @@ class Stage:
         self._headline = [entry for entry in self._headline if entry["label"] != label]
         self._headline.append({"label": str(label), "value": str(value), "detail": str(detail)})
 
-    def figure(self, fig: Any, name: str, *, title: str, caption: str = "") -> Any:
+    def figure(self, fig: Any, name: str, *, title: str, caption: str = "", headline: bool = False) -> Any:
         """Save a matplotlib figure as figures/`name`.png and record it for the report.
 
+        Args:
+            headline: show it on the report's first page.
         Returns:
             The figure, to be shown as the value of the cell (it is closed, so that it is not shown twice).
         """
@@ -159,7 +163,8 @@ class Stage:
         path = self.folder / "figures" / f"{name}.png"
         with atomic_file(path) as partial:
             fig.savefig(partial, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
-        self._figures[name] = {"file": f"figures/{name}.png", "title": title, "caption": caption}
+        file = f"figures/{name}.png"
+        self._figures[name] = {"file": file, "title": title, "caption": caption, "headline": headline}
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close(fig)
         return fig
@@ -178,8 +183,8 @@ class Stage:
             raise ValueError(f"artifact '{name}': {full} does not exist; write it first")
         self._artifacts[name] = full.relative_to(self.folder.resolve()).as_posix()
 
-    def summary(self) -> Summary:
-        """What this execution is: versions, device, commit; shows itself in a notebook."""
+    def summary(self) -> str:
+        """What this execution is (versions, device, commit), as an HTML table."""
         rows = {
             "stage": f"{self.name}, run {self.params.run} of study {self.params.study}",
             "device": f"{self.device}, {self.params.n_threads} CPU thread(s)",
@@ -187,7 +192,12 @@ class Stage:
             "commit": self.commit or "not a git repository",
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
         }
-        return Summary(rows)
+        cells = "".join(
+            f'<tr><th style="text-align:left">{html.escape(key)}</th>'
+            f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+            for key, value in rows.items()
+        )
+        return f'<table class="summary">{cells}</table>'
 
     def finish(self) -> StageResult:
         """Write results.json, atomically; from now on the stage counts as done.
@@ -221,26 +231,6 @@ class Stage:
         return result
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A few rows of text: an HTML table in a notebook, lines elsewhere."""
-
-    rows: Mapping[str, str]
-
-    def _repr_html_(self) -> str:
-        cells = "".join(
-            f'<tr><th style="text-align:left">{html.escape(key)}</th>'
-            f'<td style="text-align:left">{html.escape(value)}</td></tr>'
-            for key, value in self.rows.items()
-        )
-        return f'<table class="summary">{cells}</table>'
-
-    def __str__(self) -> str:
-        return "\n".join(f"{key}: {value}" for key, value in self.rows.items())
-
-    __repr__ = __str__
-
-
 def result_hash(folder: Path) -> str:
     """Short SHA-256 of a results.json: another execution has another one."""
     return sha256_file(folder / RESULTS_FILE)[:16]
@@ -257,10 +247,8 @@ def _plain(value: Any, name: str) -> Metric:
     Raises:
         ValueError: NaN, infinity, or a type that JSON has no word for.
     """
-    if isinstance(value, np.ndarray | torch.Tensor):
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars, torch tensors
         value = value.tolist()
-    elif isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, list | tuple):
         return [_plain(item, name) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -15,8 +15,8 @@ from pathlib import Path
 from helpers.params.study import Study
 from helpers.reports.results import RESULTS_FILE, StageResult
 from helpers.storage import read_json, sha256_file, write_json
-from helpers.workflow.execute import StageFailure, read_failure
-from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_folder, study_status
+from helpers.workflow.failures import StageFailure, read_failure
+from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_folder, study_status, wanted_runs
 from helpers.workflow.locks import exclusive
 from helpers.workflow.stages import EXECUTED_FILE, PROJECT_ROOT, RENDERED_FILE, StageRun
 
@@ -71,11 +71,12 @@ def run_study(
     """
     folder = results_folder(study)
     with exclusive(folder / ".lock", busy=f"study {study.name} is being run by another process") as lock:
-        statuses = study_status(study, until=until, force=force)
-        prepare(study, statuses)
+        wanted = wanted_runs(study, until=until)
+        statuses = study_status(study, force=force)
+        prepare(study, statuses, wanted=wanted)
         _remove_outdated_pages(folder, statuses)
         returncode = _run_snakemake(folder, cores=cores, options=snakemake_options, lock=lock)
-        return _outcome(folder, statuses, returncode)
+        return _outcome(folder, [status for status in statuses if status.stage_run in wanted], returncode)
 
 
 def make_report(folder: Path) -> Path:
