@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
@@ -16,9 +16,19 @@ Model = TransformerBridge | PreTrainedModel
 _PROBES_AT_ONCE = 64
 
 
-def next_token_loss(model: TransformerBridge, batch: TokenBatch, *, batch_size: int = 32) -> float:
+def next_token_loss(
+    model: TransformerBridge,
+    batch: TokenBatch,
+    *,
+    batch_size: int = 32,
+    hook_of: Callable[[TokenBatch], tuple[str, Callable[..., torch.Tensor]]] | None = None,
+) -> float:
     """Mean loss of predicting the kept tokens that have a token before them, in nats a token.
 
+    Args:
+        batch_size: sequences a forward pass.
+        hook_of: makes the forward hook (name, function) of a part of the batch, e.g. one that replaces activations;
+            it must name a hook that the model has (`require_hook`).
     Raises:
         ValueError: there is no such token, or ids or length do not fit the model.
     """
@@ -27,7 +37,9 @@ def next_token_loss(model: TransformerBridge, batch: TokenBatch, *, batch_size: 
         input_ids = batch_input_ids(model, part)
         targets = torch.from_numpy(part.keep_mask[:, 1:]).to(input_ids.device)
         with torch.no_grad():
-            logits = model_logits(model, input_ids)[:, :-1].float()
+            hooks = [] if hook_of is None else [hook_of(part)]
+            with model.hooks(fwd_hooks=hooks):
+                logits = model_logits(model, input_ids)[:, :-1].float()
         losses = torch.nn.functional.cross_entropy(logits[targets], input_ids[:, 1:][targets], reduction="none")
         total += float(losses.double().sum())
         n_targets += losses.numel()
