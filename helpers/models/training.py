@@ -22,6 +22,7 @@ from helpers.models.checkpoints import Progress, load_checkpoint, save_checkpoin
 from helpers.models.history import TrainingHistory
 from helpers.models.loading import resolve_device
 from helpers.models.measures import probe_accuracies
+from helpers.params import LanguageModelParams
 from helpers.progress import progress_bar
 from helpers.storage import atomic_folder, read_json, write_json
 
