@@ -161,7 +161,7 @@ def _json_rows(file: Path, text_field: str) -> Iterator[str]:
                     f"expected one JSON object a line; {where} is not ({error}); correct the line"
                 ) from error
             if not isinstance(row, dict):
-                raise ValueError(
+                raise ValueError(  # noqa: TRY004 (a fault of the data, not of the caller's types)
                     f"expected one JSON object a line; {where} is a {type(row).__name__}; correct the line"
                 )
             yield _field(row, text_field, where=where)
@@ -190,5 +190,6 @@ def _field(row: dict[str, Any], text_field: str, *, where: str) -> str:
         raise ValueError(f"{where} has no '{text_field}' but {', '.join(map(str, row))}; set text_field to one of them")
     text = row[text_field]
     if not isinstance(text, str):
-        raise ValueError(f"{where}: '{text_field}' is a text; got {type(text).__name__}; clean the data")
+        got = type(text).__name__
+        raise ValueError(f"{where}: '{text_field}' is a text; got {got}; clean the data")  # noqa: TRY004 (a fault of the data)
     return text
