@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -52,7 +54,7 @@ def _gpt2(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedModel:
     return GPT2LMHeadModel(config)
 
 
-def _token_ids(tokenizer: Tokenizer) -> dict[str, int | None]:
+def _token_ids(tokenizer: Tokenizer) -> dict[str, Any]:
     return {
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
