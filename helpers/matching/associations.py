@@ -9,6 +9,7 @@ Each is a function of the pair's sum of products and of two numbers a feature, s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class Terms:
 
     shift: np.ndarray
     scale: np.ndarray
+
+    @cached_property
+    def packed(self) -> np.ndarray:
+        """(d_sae, 2) float64, shift and scale side by side: one cache line serves both."""
+        return np.column_stack([self.shift, self.scale])
 
 
 def association_terms(association: str, moments: Moments, *, n_tokens: int, usable: np.ndarray) -> Terms:

@@ -72,10 +72,8 @@ def search_group(
         far.indptr,
         far.indices,
         far_data,
-        terms.shift,
-        terms.scale,
-        far_terms.shift,
-        far_terms.scale,
+        terms.packed,
+        far_terms.packed,
         floor,
         jaccard,
         best.ids,
@@ -160,17 +158,15 @@ def _search(  # pragma: no cover (compiled)
     far_indptr,
     far_indices,
     far_data,
-    shift,
-    scale,
-    far_shift,
-    far_scale,
+    terms,
+    far_terms,
     floor,
     jaccard,
     best_ids,
     best_values,
     truncated,
 ):
-    d_far = far_scale.size
+    d_far = far_terms.shape[0]
     k = best_ids.shape[1]
     sums = np.zeros(d_far, dtype=np.float64)
     touched = np.empty(d_far + 1, dtype=np.int32)
@@ -188,19 +184,22 @@ def _search(  # pragma: no cover (compiled)
                 touched[n_touched] = other
                 n_touched += old == 0.0
                 sums[other] = old + x * y
+        ids, found = best_ids[feature], best_values[feature]
         n_candidates = 0
+        bar = floor
+        own_shift, own_scale = terms[feature, 0], terms[feature, 1]
         for meeting in range(n_touched):
             other = touched[meeting]
             total = sums[other]
             sums[other] = 0.0
-            if far_scale[other] == 0.0:
+            if far_terms[other, 1] == 0.0:
                 continue
             if jaccard:
-                value = total / (shift[feature] + far_shift[other] - total)
+                value = total / (own_shift + far_terms[other, 0] - total)
             else:
-                value = (total - shift[feature] * far_shift[other]) * (scale[feature] * far_scale[other])
-            if value > floor:
-                n_candidates += 1
-                if beats_last(best_ids[feature], best_values[feature], other, value):
-                    insert(best_ids[feature], best_values[feature], other, value)
+                value = (total - own_shift * far_terms[other, 0]) * (own_scale * far_terms[other, 1])
+            n_candidates += value > floor
+            if value >= bar and value > floor and beats_last(ids, found, other, value):
+                insert(ids, found, other, value)
+                bar = found[k - 1]  # -inf until the list is full
         truncated[feature] = n_candidates > k
