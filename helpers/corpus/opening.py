@@ -6,6 +6,7 @@ from helpers.corpus.documents import Corpus
 from helpers.corpus.readers import HubCorpus, LocalCorpus
 from helpers.corpus.story_world import StoryWorld
 from helpers.params import CorpusParams, LocalCorpusParams, StoryWorldParams
+from helpers.storage import project_path
 
 
 def open_corpus(params: CorpusParams) -> Corpus:
@@ -18,7 +19,7 @@ def open_corpus(params: CorpusParams) -> Corpus:
     if isinstance(params, StoryWorldParams):
         return StoryWorld(seed=params.seed, split=params.split)
     if isinstance(params, LocalCorpusParams):
-        corpus = LocalCorpus(params.path, text_field=params.text_field)
+        corpus = LocalCorpus(project_path(params.path), text_field=params.text_field)
     else:
         corpus = HubCorpus(
             params.name,

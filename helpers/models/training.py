@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from helpers.corpus import Corpus, Probe, StoryWorld, TokenBatch, stream_sequences, tokenizer_fingerprint
+from helpers.corpus import Corpus, TokenBatch, probes_of, stream_sequences, tokenizer_fingerprint
 from helpers.models.architectures import new_model
 from helpers.models.checkpoints import Progress, load_checkpoint, save_checkpoint, training_recipe
 from helpers.models.history import TrainingHistory
@@ -103,7 +103,7 @@ class _Training:
         found = load_checkpoint(self.checkpoint, recipe=recipe, model=self.model, optimizer=self.optimizer)
         self.progress = found or Progress(next_checkpoint=params.n_train_tokens // N_CHECKPOINTS)
         self.history = TrainingHistory.from_dict(self.progress.history or {})
-        self.probes = _probes(corpus)
+        self.probes = probes_of(corpus, n_probes=PROBES_A_KIND)
 
     def run(self) -> TrainingHistory:
         """Train to the end."""
@@ -202,9 +202,3 @@ def learning_rate_factor(share: float) -> float:
     if share < WARMUP_SHARE:
         return max(share / WARMUP_SHARE, 0.01)
     return max((1.0 - share) / (1.0 - WARMUP_SHARE), 0.0)
-
-
-def _probes(corpus: Corpus) -> list[Probe]:
-    if not isinstance(corpus, StoryWorld):
-        return []
-    return [probe for kind in corpus.probe_kinds for probe in corpus.probes(kind, n_probes=PROBES_A_KIND)]
