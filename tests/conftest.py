@@ -119,6 +119,7 @@ class ToyProject:
             capture_output=True,
             text=True,
             timeout=timeout,
+            check=False,
         )
 
 
