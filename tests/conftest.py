@@ -121,6 +121,7 @@ class ToyProject:
             capture_output=True,
             text=True,
             timeout=timeout,
+            check=False,
         )
 
 
