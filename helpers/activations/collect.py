@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def collect_activations(
             activations; no kept token. OSError: the disk is full or read-only.
     """
     # Imported here, so that reading and matching stores does not load the model libraries (0.5 GiB).
-    from helpers.models import hook_width, require_hook, stream_activations
+    from helpers.models import hook_width, require_hook, split_batch, stream_activations
 
     if not dictionaries:
         raise ValueError("dictionaries is empty; pass at least one name -> (SAE, hook name)")
@@ -95,7 +95,9 @@ def collect_activations(
         bar = stack.enter_context(
             progress_bar(total=tokens.n_tokens, description="Saving activations", unit="tokens", initial=done)
         )
-        stream = stream_activations(model, (_select(tokens, batch) for batch in todo), _hooks(dictionaries))
+        skipped = len(batches) - len(todo)
+        parts = itertools.islice(split_batch(tokens, batch_size=batch_size), skipped, None)
+        stream = stream_activations(model, parts, _hooks(dictionaries))
         for batch, (part, activations) in zip(todo, stream, strict=True):
             first, last = int(row_ends[batch.start]), int(row_ends[batch.stop])
             _append(part, activations, dictionaries, writers, kind=kind, first=first, last=last)
@@ -176,19 +178,6 @@ def _stack(blocks: list[Any], *, kind: str) -> Any:
 
 def _hooks(dictionaries: Mapping[str, tuple[SAE, str]]) -> list[str]:
     return list(dict.fromkeys(hook_name for _, hook_name in dictionaries.values()))
-
-
-def _select(tokens: TokenBatch, batch: range) -> TokenBatch:
-    """The sequences of one forward pass, as a token batch of their own."""
-    rows = slice(batch.start, batch.stop)
-    return replace(
-        tokens,
-        input_ids=tokens.input_ids[rows],
-        keep_mask=tokens.keep_mask[rows],
-        attention_mask=tokens.attention_mask[rows],
-        documents=tokens.documents[rows],
-        starts=tokens.starts[rows],
-    )
 
 
 def _check_width(name: str, sae: SAE, hook_name: str, width: int) -> None:
