@@ -77,9 +77,8 @@ def sparse_array(batch: Any) -> scipy.sparse.csr_array:
         ValueError: the batch is not two-dimensional.
     """
     if hasattr(batch, "detach") and "sparse" in str(batch.layout):
-        rows = batch.detach().cpu().float().to_sparse_csr()
-        parts = (rows.values().numpy(), rows.col_indices().numpy(), rows.crow_indices().numpy())
-        batch = scipy.sparse.csr_array(parts, shape=tuple(rows.shape))
+        rows = batch.detach().cpu().float().to_sparse_coo().coalesce()
+        batch = scipy.sparse.coo_array((rows.values().numpy(), tuple(rows.indices().numpy())), shape=tuple(rows.shape))
     if scipy.sparse.issparse(batch):
         matrix = scipy.sparse.csr_array(batch, copy=True)
         matrix.sum_duplicates()

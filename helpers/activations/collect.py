@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ def collect_activations(
             activations; no kept token. OSError: the disk is full or read-only.
     """
     # Imported here, so that reading and matching stores does not load the model libraries (0.5 GiB).
-    from helpers.models import hook_width, require_hook, stream_activations
+    from helpers.models import hook_width, require_hook, split_batch, stream_activations
 
     if not dictionaries:
         raise ValueError("dictionaries is empty; pass at least one name -> (SAE, hook name)")
@@ -94,9 +95,9 @@ def collect_activations(
         bar = stack.enter_context(
             progress_bar(total=tokens.n_tokens, description="Saving activations", unit="tokens", initial=done)
         )
-        stream = stream_activations(
-            model, (tokens.sequences(batch.start, batch.stop) for batch in todo), _hooks(dictionaries)
-        )
+        skipped = len(batches) - len(todo)
+        parts = itertools.islice(split_batch(tokens, batch_size=batch_size), skipped, None)
+        stream = stream_activations(model, parts, _hooks(dictionaries))
         for batch, (part, activations) in zip(todo, stream, strict=True):
             first, last = int(row_ends[batch.start]), int(row_ends[batch.stop])
             _append(part, activations, dictionaries, writers, kind=kind, first=first, last=last)
