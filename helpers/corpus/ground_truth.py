@@ -21,4 +21,4 @@ def concept_lookup(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Callab
     """Token id -> its known concept (None for tokens without one); None for a corpus without known concepts."""
     if not isinstance(corpus, StoryWorld):
         return None
-    return lambda token_id: corpus.concept_of(tokenizer.decode([token_id]))
+    return lambda token_id: corpus.concept_of(str(tokenizer.decode([token_id])))

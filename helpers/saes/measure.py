@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sae_lens import SAE
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.models import next_token_loss, require_hook, split_batch, stream_activations
@@ -48,7 +49,7 @@ class SaeMeasurement:
 
 @torch.no_grad()
 def measure_sae(
-    sae: SAE, *, model: torch.nn.Module, hook_name: str, tokens: TokenBatch, batch_size: int = 32
+    sae: SAE, *, model: TransformerBridge, hook_name: str, tokens: TokenBatch, batch_size: int = 32
 ) -> SaeMeasurement:
     """Measure an SAE on the kept tokens of `tokens`.
 
