@@ -255,7 +255,8 @@ def _read_tokens(form: Form, vocabulary: set[str]) -> int:
 
 
 def _check_words(vocabulary: set[str], lexicon: Lexicon) -> None:
-    known = {word.lower() for words in lexicon.concepts.values() for word in words}
-    unknown = sorted({text.strip().lower() for text in vocabulary if text.strip().isalpha()} - known)
+    known = lexicon.concept_by_word
+    words = {text.strip() for text in vocabulary if text.strip().isalpha()}
+    unknown = sorted(word for word in words if word not in known and word[0].lower() + word[1:] not in known)
     if unknown:
         raise ValueError(f"every word of a form needs a concept; add to the lexicon: {', '.join(unknown)}")

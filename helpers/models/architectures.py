@@ -45,6 +45,7 @@ def _gpt2(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedModel:
         n_head=params.n_heads,
         n_inner=_MLP_FACTOR * params.d_model,
         n_positions=params.context_size,
+        activation_function="gelu_pytorch_tanh",  # the same function as GPT-2's gelu_new, in one kernel
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
