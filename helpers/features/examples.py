@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numba
 import numpy as np
@@ -68,7 +69,7 @@ class TopExamples:
                 if int(content["format_version"]) > FORMAT_VERSION:
                     raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
                 return cls(content["rows"], content["values"], content["counts"])
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(
                 f"{path} cannot be read as top examples ({error}); run 03_save_activations again"
             ) from error

@@ -17,6 +17,8 @@ from helpers.matching.inputs import Side
 from helpers.matching.kernels import beats_last, insert
 
 BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
+# A blocked product sums in another order in other blocks; on this grid equal pairs are equal and ties go to lower ids.
+GRID = 2.0**40
 
 
 @dataclass
@@ -121,7 +123,7 @@ def _collect(  # pragma: no cover (compiled)
     for row in range(ids_a.size):
         a = ids_a[row]
         for column in range(ids_b.size):
-            value = values[row, column]
+            value = np.rint(values[row, column] * GRID) / GRID
             if not value > floor:
                 continue
             b = ids_b[column]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -111,7 +112,7 @@ class FeaturePairs:
                     raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
                 settings = json.loads(str(content["settings"]))
                 return make_pairs(content["ids_a"], content["ids_b"], content["corr"], settings=settings)
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(
                 f"{path} cannot be read as feature pairs ({error}); run 04_match_features again"
             ) from error

@@ -114,8 +114,11 @@ def test_an_interrupted_collection_equals_an_undisturbed_one(model, tokens, tmp_
 
 
 def test_another_dictionary_is_not_continued(model, tokens, tmp_path, monkeypatch):
+    def refuse(_writer):
+        raise KeyError
+
     first, second = small_sae(), small_sae(seed=9)
-    monkeypatch.setattr("helpers.activations.writer.StoreWriter.finish", lambda self: (_ for _ in ()).throw(KeyError))
+    monkeypatch.setattr("helpers.activations.writer.StoreWriter.finish", refuse)
     with pytest.raises(KeyError):
         collect_activations(model, {"a": (first, HOOK_0)}, tokens, tmp_path, batch_size=8)
     monkeypatch.undo()
