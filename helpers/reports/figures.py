@@ -1,0 +1,325 @@
+"""Figures of the suite: arrays and labels in, one Figure out. Numbers shown are always taken from the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from helpers.nulls import PermutationResult
+from helpers.reports.style import BLUE, GREY, LINE_STYLES, PALETTE, VERMILION, new_figure, styled
+from helpers.similarity import MEASURES
+
+Curve = tuple[Sequence[float], Sequence[float]]
+MANY = FuncFormatter(lambda value, _: short_number(value))
+
+
+def short_number(value: float) -> str:
+    """1500000 -> 1.5M, 2000 -> 2k."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def curves(
+    series: Mapping[str, Curve],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    y_range: tuple[float, float] | None = None,
+    markers: bool = False,
+    reference: tuple[str, float] | None = None,
+) -> Figure:
+    """Lines over a common axis; the legend names them.
+
+    Args:
+        series: label -> (x values, y values).
+        reference: label and height of a dashed horizontal line, e.g. chance.
+    Raises:
+        ValueError: there is nothing to draw, or the lengths of a series differ.
+    """
+    _require_curves(series)
+    with styled():
+        figure, (axes,) = new_figure()
+        for number, (label, (x, y)) in enumerate(series.items()):
+            axes.plot(
+                np.asarray(x), np.asarray(y), label=label, color=PALETTE[number % len(PALETTE)],
+                linestyle=LINE_STYLES[number // len(PALETTE) % len(LINE_STYLES)], marker="o" if markers else None,
+                markersize=4,
+            )  # fmt: skip
+        if reference is not None:
+            axes.axhline(reference[1], color=GREY, linestyle="--", linewidth=1.4, label=reference[0])
+        axes.set(xlabel=x_label, ylabel=y_label, title=title)
+        axes.set_xscale("log" if log_x else "linear")
+        axes.set_yscale("log" if log_y else "linear")
+        if not log_x and max(float(np.max(np.abs(x))) for x, _ in series.values()) >= 1000:
+            axes.xaxis.set_major_formatter(MANY)
+        if y_range is not None:
+            axes.set_ylim(*y_range)
+        if len(series) > 1 or reference is not None:
+            _legend(axes)
+        return figure
+
+
+def training_curves(
+    losses: Mapping[str, Curve], *, y_label: str = "loss (nats per token)", title: str = "", log_y: bool = False
+) -> Figure:
+    """Loss against training tokens, a line for each model or dictionary."""
+    return curves(losses, x_label="training tokens", y_label=y_label, title=title, log_y=log_y)
+
+
+def accuracy_curves(
+    accuracies: Mapping[str, Curve], *, title: str = "", x_label: str = "training tokens", chance: float | None = None
+) -> Figure:
+    """Accuracies (shares, 0 to 1) against training tokens, a line for each probe."""
+    reference = None if chance is None else ("chance", chance)
+    return curves(
+        accuracies, x_label=x_label, y_label="accuracy", title=title, y_range=(-0.02, 1.04), markers=True,
+        reference=reference,
+    )  # fmt: skip
+
+
+def grouped_bars(
+    values: Mapping[str, Mapping[str, float]],
+    *,
+    y_label: str,
+    title: str = "",
+    y_range: tuple[float, float] | None = None,
+) -> Figure:
+    """Bars side by side: series -> category -> value; each bar carries its value.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    categories = list(dict.fromkeys(name for series in values.values() for name in series))
+    if not categories:
+        raise ValueError("there are no values to draw; pass {series: {category: value}}")
+    with styled():
+        figure, (axes,) = new_figure(width=max(6.0, 1.5 + 0.55 * len(categories) * len(values)))
+        width = 0.8 / len(values)
+        for number, (label, series) in enumerate(values.items()):
+            places = [categories.index(name) + (number - (len(values) - 1) / 2) * width for name in series]
+            bars = axes.bar(
+                places, list(series.values()), width * 0.92, label=label, color=PALETTE[number % len(PALETTE)]
+            )
+            axes.bar_label(bars, fmt="%.3g", padding=2, fontsize=8.5)
+        axes.set_xticks(range(len(categories)), categories, rotation=20 if len(categories) > 4 else 0, ha="center")
+        axes.grid(axis="x", visible=False)
+        axes.set(ylabel=y_label, title=title)
+        axes.set_ylim(*(y_range or axes.get_ylim()))
+        if len(values) > 1:
+            _legend(axes)
+        return figure
+
+
+def correlation_histogram(
+    observed: Any,
+    null: Any,
+    *,
+    threshold: float | None = None,
+    x_label: str = "activation correlation of matched features",
+    observed_label: str = "matched",
+    null_label: str = "shuffled",
+    title: str = "",
+    n_bins: int = 50,
+) -> Figure:
+    """Two distributions over common bins, as shares of each, with an optional threshold line.
+
+    Raises:
+        ValueError: a side is empty or not finite.
+    """
+    observed, null = _values(observed, name="observed"), _values(null, name="null")
+    low, high = min(observed.min(), null.min()), max(observed.max(), null.max())
+    bins = np.linspace(low, high if high > low else low + 1, n_bins + 1).tolist()
+    with styled():
+        figure, (axes,) = new_figure()
+        for values, label, colour in ((null, null_label, GREY), (observed, observed_label, BLUE)):
+            shares = np.full(values.shape, 1 / len(values))
+            name = f"{label} ({len(values):,})"
+            axes.hist(values, bins, weights=shares, color=colour, alpha=0.35, label=name)
+            axes.hist(values, bins, weights=shares, color=colour, histtype="step", linewidth=1.5)
+        if threshold is not None:
+            above = float((observed > threshold).mean()), float((null > threshold).mean())
+            axes.axvline(threshold, color=VERMILION, linestyle="--", linewidth=1.5)
+            axes.plot([], [], color=VERMILION, linestyle="--", label=(
+                f"threshold {threshold:g}: {above[0]:.1%} of {observed_label}, {above[1]:.1%} of {null_label} above"
+            ))  # fmt: skip
+        axes.set(xlabel=x_label, ylabel="share of pairs", title=title)
+        _legend(axes)
+        return figure
+
+
+def feature_density_histogram(counts: Mapping[str, Any], *, n_tokens: int, title: str = "", n_bins: int = 40) -> Figure:
+    """How often features fire: share of tokens on a log scale; dead features, which have no logarithm, in the legend.
+
+    Args:
+        counts: label -> (d_sae,) tokens on which each feature fires.
+        n_tokens: tokens looked at.
+    Raises:
+        ValueError: there is nothing to draw, or n_tokens is below 1.
+    """
+    if not counts or n_tokens < 1:
+        raise ValueError(f"expected firing counts and n_tokens >= 1; got {len(counts)} series and n_tokens={n_tokens}")
+    sides = {label: _values(value, name=label) for label, value in counts.items()}
+    top = max(1.0, max(float(side.max()) for side in sides.values())) / n_tokens
+    bins = np.geomspace(1 / n_tokens, max(top, 2 / n_tokens) * 1.001, n_bins + 1).tolist()
+    with styled():
+        figure, (axes,) = new_figure()
+        for number, (label, side) in enumerate(sides.items()):
+            dead = float((side == 0).mean())
+            name = f"{label}: {len(side):,} features, {dead:.1%} dead"
+            colour = PALETTE[number % len(PALETTE)]
+            axes.hist(side[side > 0] / n_tokens, bins, histtype="stepfilled", alpha=0.25, color=colour)
+            axes.hist(side[side > 0] / n_tokens, bins, histtype="step", linewidth=1.6, color=colour, label=name)
+        axes.set(xscale="log", xlabel=f"share of {n_tokens:,} tokens on which a feature fires", ylabel="features")
+        axes.set_title(title)
+        _legend(axes)
+        return figure
+
+
+def null_distributions(results: Sequence[PermutationResult], *, title: str = "") -> Figure:
+    """A panel a measure: its null as a histogram, the observed score as a line, p in the title; reasons if undefined.
+
+    Raises:
+        ValueError: no results.
+    """
+    if not results:
+        raise ValueError("there are no results to draw; pass the results of permutation_test")
+    n_columns = min(3, len(results))
+    n_rows = -(-len(results) // n_columns)
+    with styled():
+        figure, panels = new_figure(
+            n_rows=n_rows, n_columns=n_columns, width=3.1 * n_columns + 0.5, height=2.6 * n_rows + (0.3 if title else 0)
+        )
+        for axes, result in zip(panels, results, strict=False):
+            _null_panel(axes, result)
+        for axes in panels[len(results) :]:
+            axes.set_axis_off()
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        return figure
+
+
+def _null_panel(axes: Axes, result: PermutationResult) -> None:
+    entry = MEASURES[result.measure]
+    axes.set_title(result.measure, fontsize=10.5)
+    if result.score is None:
+        axes.set_axis_off()
+        axes.text(
+            0.0, 0.95, f"undefined\n{result.undefined}", transform=axes.transAxes, va="top", wrap=True, fontsize=8.5
+        )
+        return
+    axes.set_title(f"{result.measure}, p {_p_text(result)}", fontsize=10.5)
+    axes.hist(result.null, bins="auto" if np.ptp(result.null) > 0 else 3, color=GREY, alpha=0.6, label="null")
+    axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
+    axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.4, label="ideal")
+    axes.set_xlabel(f"{entry.direction}: {result.score:.3f} observed", fontsize=9.5)
+    axes.set_ylabel(
+        f"of {len(result.null):,} {'shuffles' if result.null_kind == 'pairing' else 'matrices'}", fontsize=9
+    )
+    axes.legend(fontsize=8, handlelength=1.2)
+
+
+def _p_text(result: PermutationResult) -> str:
+    assert result.p_value is not None
+    least = 1 / (1 + len(result.null))
+    return f"= {result.p_value:.2g}" + (" (the least)" if result.p_value <= least else "")
+
+
+def score_vs_threshold(
+    thresholds: Any,
+    observed: Any,
+    null: Any,
+    *,
+    counts: Any = None,
+    x_label: str = "least correlation of a pair",
+    y_label: str = "score",
+    count_label: str = "pairs",
+    title: str = "",
+) -> Figure:
+    """Score and null against a threshold, and, below, how many pairs are left.
+
+    Shapes:
+        thresholds, observed, null, counts: (n,); NaN or None where a score is undefined leaves a gap.
+    Raises:
+        ValueError: lengths differ.
+    """
+    columns = [
+        np.array([np.nan if v is None else v for v in values], dtype=float) for values in (thresholds, observed, null)
+    ]
+    if len({len(column) for column in columns}) != 1 or (counts is not None and len(counts) != len(columns[0])):
+        raise ValueError(f"thresholds, observed, null and counts must be equally long; got {[len(c) for c in columns]}")
+    with styled():
+        heights: dict[str, Any] = {} if counts is None else {"height_ratios": [2.2, 1]}
+        figure, panels = new_figure(
+            n_rows=1 if counts is None else 2, height=3.4 if counts is None else 4.6, sharex=True, **heights
+        )
+        panels[0].plot(columns[0], columns[1], marker="o", markersize=4, color=BLUE, label="observed")
+        panels[0].plot(columns[0], columns[2], marker="o", markersize=4, color=GREY, linestyle="--", label="null")
+        panels[0].set(ylabel=y_label, title=title)
+        _legend(panels[0])
+        if counts is not None:
+            panels[1].plot(columns[0], np.asarray(counts, dtype=float), marker="o", markersize=4, color=PALETTE[2])
+            panels[1].set_ylabel(count_label)
+            panels[1].set_ylim(bottom=0)
+            panels[1].yaxis.set_major_formatter(MANY)
+        panels[-1].set_xlabel(x_label)
+        return figure
+
+
+def heatmap(
+    values: Any, *, row_labels: Sequence[str], column_labels: Sequence[str], x_label: str, y_label: str,
+    colour_label: str, title: str = "", value_range: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
+    """A matrix as colours with its numbers written in; NaN (undefined) stays empty.
+
+    Raises:
+        ValueError: labels do not fit the matrix.
+    """
+    matrix = np.asarray(values, dtype=float)
+    if matrix.shape != (len(row_labels), len(column_labels)):
+        raise ValueError(
+            f"got a {matrix.shape} matrix with {len(row_labels)} row and {len(column_labels)} column labels"
+        )
+    low, high = value_range or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
+    with styled():
+        figure, (axes,) = new_figure(width=2.6 + 0.75 * matrix.shape[1], height=1.5 + 0.5 * matrix.shape[0])
+        image = axes.imshow(matrix, cmap="cividis", vmin=low, vmax=high, aspect="auto")
+        axes.grid(visible=False)
+        axes.set_xticks(range(len(column_labels)), column_labels)
+        axes.set_yticks(range(len(row_labels)), row_labels)
+        axes.set(xlabel=x_label, ylabel=y_label, title=title)
+        for (row, column), value in np.ndenumerate(matrix):
+            if np.isfinite(value):
+                colour = "white" if value < (low + high) / 2 else "black"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8.5)
+        figure.colorbar(image, ax=axes, label=colour_label)
+        return figure
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="best")
+
+
+def _values(value: Any, *, name: str) -> np.ndarray:
+    array = np.asarray(value, dtype=float).ravel()
+    if array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite numbers to draw; got {array.size} values, "
+                         f"{int((~np.isfinite(array)).sum())} of them not finite")  # fmt: skip
+    return array
+
+
+def _require_curves(series: Mapping[str, Curve]) -> None:
+    if not series:
+        raise ValueError("there are no curves to draw; pass {label: (x, y)}")
+    for label, (x, y) in series.items():
+        if len(x) != len(y) or len(x) == 0:
+            raise ValueError(f"curve '{label}' needs equally many x and y values; got {len(x)} and {len(y)}")
