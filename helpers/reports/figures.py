@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ def correlation_histogram(
                 f"threshold {threshold:g}: {above[0]:.1%} of {observed_label}, {above[1]:.1%} of {null_label} above"
             ))  # fmt: skip
         axes.set(xlabel=x_label, ylabel="share of pairs", title=title)
-        _legend(axes)
+        _legend(axes, above=True)
         return figure
 
 
@@ -169,19 +170,23 @@ def feature_density_histogram(counts: Mapping[str, Any], *, n_tokens: int, title
     if not counts or n_tokens < 1:
         raise ValueError(f"expected firing counts and n_tokens >= 1; got {len(counts)} series and n_tokens={n_tokens}")
     sides = {label: _values(value, name=label) for label, value in counts.items()}
-    top = max(1.0, max(float(side.max()) for side in sides.values())) / n_tokens
-    bins = np.geomspace(1 / n_tokens, max(top, 2 / n_tokens) * 1.001, n_bins + 1).tolist()
+    top = max(1.0, max(float(side.max()) for side in sides.values()))
+    # Edges between whole numbers of firings: no bin that no count can fall into.
+    edges = np.unique(np.floor(np.geomspace(1, top + 1, n_bins + 1))) - 0.5
+    bins = (np.append(edges, top + 0.5) if edges[-1] < top else edges) / n_tokens
     with styled():
         figure, (axes,) = new_figure()
         for number, (label, side) in enumerate(sides.items()):
             dead = float((side == 0).mean())
             name = f"{label}: {len(side):,} features, {dead:.1%} dead"
             colour = PALETTE[number % len(PALETTE)]
-            axes.hist(side[side > 0] / n_tokens, bins, histtype="stepfilled", alpha=0.25, color=colour)
-            axes.hist(side[side > 0] / n_tokens, bins, histtype="step", linewidth=1.6, color=colour, label=name)
+            axes.hist(side[side > 0] / n_tokens, bins.tolist(), histtype="stepfilled", alpha=0.25, color=colour)
+            axes.hist(
+                side[side > 0] / n_tokens, bins.tolist(), histtype="step", linewidth=1.6, color=colour, label=name
+            )
         axes.set(xscale="log", xlabel=f"share of {n_tokens:,} tokens on which a feature fires", ylabel="features")
         axes.set_title(title)
-        _legend(axes)
+        _legend(axes, above=True)
         return figure
 
 
@@ -197,14 +202,18 @@ def null_distributions(results: Sequence[PermutationResult], *, title: str = "")
     n_rows = -(-len(results) // n_columns)
     with styled():
         figure, panels = new_figure(
-            n_rows=n_rows, n_columns=n_columns, width=3.1 * n_columns + 0.5, height=2.6 * n_rows + (0.3 if title else 0)
+            n_rows=n_rows, n_columns=n_columns, width=3.2 * n_columns, height=2.75 * n_rows + 0.4
         )
         for axes, result in zip(panels, results, strict=False):
             _null_panel(axes, result)
         for axes in panels[len(results) :]:
             axes.set_axis_off()
+        drawn = [axes for axes, result in zip(panels, results, strict=False) if result.score is not None]
+        if drawn:
+            handles, labels = drawn[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper right", ncols=3)
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
         return figure
 
 
@@ -213,25 +222,22 @@ def _null_panel(axes: Axes, result: PermutationResult) -> None:
     axes.set_title(result.measure, fontsize=10.5)
     if result.score is None:
         axes.set_axis_off()
-        axes.text(
-            0.0, 0.95, f"undefined\n{result.undefined}", transform=axes.transAxes, va="top", wrap=True, fontsize=8.5
-        )
+        reason = "\n".join(wrap(str(result.undefined), 42))
+        axes.text(0.0, 0.98, f"undefined\n\n{reason}", transform=axes.transAxes, va="top", fontsize=8.5)
         return
-    axes.set_title(f"{result.measure}, p {_p_text(result)}", fontsize=10.5)
-    axes.hist(result.null, bins="auto" if np.ptp(result.null) > 0 else 3, color=GREY, alpha=0.6, label="null")
+    axes.hist(result.null, bins=min(30, max(3, len(np.unique(result.null)))), color=GREY, alpha=0.6, label="null")
     axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
-    axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.4, label="ideal")
-    axes.set_xlabel(f"{entry.direction}: {result.score:.3f} observed", fontsize=9.5)
-    axes.set_ylabel(
-        f"of {len(result.null):,} {'shuffles' if result.null_kind == 'pairing' else 'matrices'}", fontsize=9
-    )
-    axes.legend(fontsize=8, handlelength=1.2)
+    axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.6, label="ideal (identical)")
+    axes.set_xlabel(f"{entry.direction} {result.score:.3f}, p {_p_text(result)}", fontsize=9.5)
+    draws = "shuffles" if result.null_kind == "pairing" else "random matrices"
+    axes.set_ylabel(f"of {len(result.null):,} {draws}", fontsize=9)
 
 
 def _p_text(result: PermutationResult) -> str:
+    """The p-value; one that no null score reached is a bound set by the number of draws."""
     assert result.p_value is not None
-    least = 1 / (1 + len(result.null))
-    return f"= {result.p_value:.2g}" + (" (the least)" if result.p_value <= least else "")
+    sign = "\u2264" if result.p_value <= 1 / (1 + len(result.null)) else "="
+    return f"{sign} {result.p_value:.2g}"
 
 
 def score_vs_threshold(
@@ -305,8 +311,13 @@ def heatmap(
         return figure
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="best")
+def _legend(axes: Axes, *, above: bool = False) -> None:
+    """Inside where there is room; above the axes for distributions, which leave none."""
+    if above:
+        title_height = 0.09 if axes.get_title(loc="left") else 0.0
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0 + title_height), borderaxespad=0.2, ncols=1)
+    else:
+        axes.legend(loc="best")
 
 
 def _values(value: Any, *, name: str) -> np.ndarray:
