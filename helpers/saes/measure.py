@@ -27,7 +27,7 @@ class SaeMeasurement:
     """Quality of one SAE on held-out tokens.
 
     l0: mean active features a token; fvu: fraction of variance unexplained, 0 = perfect, 1 = no better than the mean;
-    dead_share: share of features that fire on none of the `n_tokens` tokens; density: (d_sae,) share of tokens on which
+    dead_share: share of features that fire on none of the `n_tokens` tokens; feature_counts: (d_sae,) tokens on which
     each feature fires; loss_*: nats a token of the model as it is, with the reconstruction spliced in, and with zeros;
     loss_recovered: (loss_zero - loss_spliced) / (loss_zero - loss_model), 1 = nothing lost.
     """
@@ -36,7 +36,7 @@ class SaeMeasurement:
     l0: float
     fvu: float
     dead_share: float
-    density: np.ndarray
+    feature_counts: np.ndarray
     loss_model: float
     loss_spliced: float
     loss_zero: float
@@ -75,7 +75,7 @@ def measure_sae(
         l0=float(sums.firings.sum() / sums.n),
         fvu=sums.fvu(),
         dead_share=float((sums.firings == 0).mean()),
-        density=sums.firings / sums.n,
+        feature_counts=sums.firings,
         loss_model=next_token_loss(model, tokens, batch_size=batch_size),
         loss_spliced=losses["spliced"],
         loss_zero=losses["zero"],

@@ -18,6 +18,8 @@ every_measure = pytest.mark.parametrize("measure", list(MEASURES))
 paired_measure = pytest.mark.parametrize("measure", [n for n, m in MEASURES.items() if m.null == "pairing"])
 # What the prepared comparison promises of its agreement with recomputing.
 AGREEMENT = 1e-9
+# Two dozen Kolmogorov-Smirnov tests run here, on fixed seeds: 1e-4 each keeps a false alarm among them improbable.
+FALSE_ALARM = 1e-4
 
 
 def planted(seed, *, n_rows=40, width=4, noise=0.5):
@@ -117,7 +119,7 @@ def check_valid(measure, n_draws, n_permutations):
     # tie often, which makes p conservative: they are held to the bound above only.
     if not options:
         jitter = np.random.default_rng(0).uniform(size=n_draws) / (n_permutations + 1)
-        assert kstest(values - jitter, "uniform").pvalue > 1e-3
+        assert kstest(values - jitter, "uniform").pvalue > FALSE_ALARM
     assert values.max() > 0.5
 
 
