@@ -89,7 +89,8 @@ def model_logits(model: Model, input_ids: torch.Tensor) -> torch.Tensor:
 
 def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> torch.Tensor:
     bos = start_token_id(tokenizer)
-    encoded = [[bos, *ids] for ids in tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
+    room = _context_size(model) - 1
+    encoded = [[bos, *ids[-room:]] for ids in tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
     longest = max(map(len, encoded))
     # padded on the right with any id: what follows a token cannot change its logits
     input_ids = torch.tensor([ids + [bos] * (longest - len(ids)) for ids in encoded])
@@ -98,6 +99,12 @@ def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequ
     with torch.no_grad():
         logits = model_logits(model, input_ids.to(device)).float().cpu()
     return logits[torch.arange(len(encoded)), last]
+
+
+def _context_size(model: Model) -> int:
+    """Positions that the model has; a longer prompt loses its beginning."""
+    config = model.original_model.config if isinstance(model, TransformerBridge) else model.config
+    return int(config.max_position_embeddings)
 
 
 def _single_token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
