@@ -224,14 +224,14 @@ WORLD_SCENES = (
 
 PEOPLE_SCENES = (
     _scene(
-        "because", 3.0,
+        "because", 5.0,
         "{Hero} was {feeling} because ^{he} had {finding} the {belonging}.",
         "{Hero} {facial} because ^{he} was {feeling}.",
         "{Hero} {motion} home after ^{he} had {harm} the {thing}.",
         probe="pronoun",
     ),
     _scene(
-        "own", 2.5,
+        "own", 3.5,
         "{Hero} {taking} the {belonging} with ^{his} {body_part}.",
         "{Hero} raised ^{his} {body_part}.",
         "{Hero} put on ^{his} {clothing} and {his} {clothing2}.",
