@@ -115,9 +115,11 @@ def grouped_bars(
         axes.set_xticks(range(len(categories)), categories, rotation=20 if len(categories) > 4 else 0, ha="center")
         axes.grid(axis="x", visible=False)
         axes.set(ylabel=y_label, title=title)
-        axes.set_ylim(*(y_range or axes.get_ylim()))
+        axes.margins(y=0.1)
+        if y_range is not None:
+            axes.set_ylim(*y_range)
         if len(values) > 1:
-            _legend(axes)
+            _legend(axes, above=True)
         return figure
 
 
@@ -225,7 +227,14 @@ def _null_panel(axes: Axes, result: PermutationResult) -> None:
         reason = "\n".join(wrap(str(result.undefined), 42))
         axes.text(0.0, 0.98, f"undefined\n\n{reason}", transform=axes.transAxes, va="top", fontsize=8.5)
         return
-    axes.hist(result.null, bins=min(30, max(3, len(np.unique(result.null)))), color=GREY, alpha=0.6, label="null")
+    axes.hist(
+        result.null,
+        bins=min(20, max(3, len(np.unique(result.null)))),
+        histtype="stepfilled",
+        color=GREY,
+        alpha=0.7,
+        label="null",
+    )
     axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
     axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.6, label="ideal (identical)")
     axes.set_xlabel(f"{entry.direction} {result.score:.3f}, p {_p_text(result)}", fontsize=9.5)

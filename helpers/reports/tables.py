@@ -16,6 +16,11 @@ STYLE = """<style>
 .pairs mark { background: #ffe08a; color: #1d2126; border-radius: 3px; padding: 0 1px; }
 .pairs .value { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .pairs .id { opacity: 0.7; font-size: 12px; }
+@media (max-width: 600px) {
+  .pairs, .pairs tbody, .pairs tr, .pairs td { display: block; } .pairs thead { display: none; }
+  .pairs td { border: 0; padding: 3px 6px; } .pairs tr { border-bottom: 1px solid #8885; padding: 6px 0; }
+  .pairs td[data-label]::before { content: attr(data-label) ": "; opacity: 0.7; font-size: 12px; }
+}
 @media (prefers-color-scheme: dark) { .pairs mark { background: #6b5200; color: #fff4cf; } }
 </style>"""
 
@@ -52,10 +57,10 @@ class PairRow:
 
 def highlighted(context: TokenInContext) -> str:
     """A context as HTML with its firing token marked."""
-    before, token, after = (
-        escape(text.replace("\n", NEWLINE)) for text in (context.before, context.token, context.after)
-    )
-    return f'<div class="context">{before}<mark>{token or "&nbsp;"}</mark>{after}</div>'
+    before, token, after = (text.replace("\n", NEWLINE) for text in (context.before, context.token, context.after))
+    word = token.lstrip(" ")
+    space = token[: len(token) - len(word)]  # a token's own space stands before the mark, so that lines break there
+    return f'<div class="context">{escape(before)}{space}<mark>{escape(word) or "&nbsp;"}</mark>{escape(after)}</div>'
 
 
 def context_table(rows: Sequence[PairRow], *, heading_a: str = "model a", heading_b: str = "model b") -> str:
@@ -75,15 +80,20 @@ def context_table(rows: Sequence[PairRow], *, heading_a: str = "model a", headin
         if row.group != group:
             group = row.group
             body.append(f'<tr class="group"><td colspan="{len(labels) + 2}">{escape(group)}</td></tr>')
-        cells = [f'<td class="value">{escape(text)}</td>' for text in row.values.values()]
-        cells += [_feature(row.name_a, row.contexts_a), _feature(row.name_b, row.contexts_b)]
+        cells = [
+            f'<td class="value" data-label="{escape(label)}">{escape(text)}</td>' for label, text in row.values.items()
+        ]
+        cells += [
+            _feature(row.name_a, row.contexts_a, heading=heading_a),
+            _feature(row.name_b, row.contexts_b, heading=heading_b),
+        ]
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f'{STYLE}<table class="pairs"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
 
-def _feature(name: str, contexts: Sequence[TokenInContext | None]) -> str:
+def _feature(name: str, contexts: Sequence[TokenInContext | None], *, heading: str) -> str:
     shown = "".join(highlighted(context) for context in contexts if context is not None)
-    return f'<td><div class="id">{escape(name)}</div>{shown}</td>'
+    return f'<td data-label="{escape(heading)}"><div class="id">{escape(name)}</div>{shown}</td>'
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> str:
