@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from helpers.nulls import PermutationResult
-from helpers.reports.style import BLUE, GREY, LINE_STYLES, PALETTE, VERMILION, new_figure, styled
-from helpers.similarity import MEASURES
+from helpers.reports.score_figures import null_distributions, score_vs_threshold
+from helpers.reports.style import BLUE, GREY, LINE_STYLES, MANY, PALETTE, VERMILION, draw_legend, new_figure, styled
+
+__all__ = [
+    "accuracy_curves",
+    "correlation_histogram",
+    "curves",
+    "feature_density_histogram",
+    "grouped_bars",
+    "heatmap",
+    "null_distributions",
+    "score_vs_threshold",
+    "training_curves",
+]
 
 Curve = tuple[Sequence[float], Sequence[float]]
-MANY = FuncFormatter(lambda value, _: short_number(value))
-
-
-def short_number(value: float) -> str:
-    """1500000 -> 1.5M, 2000 -> 2k."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def curves(
@@ -66,7 +65,7 @@ def curves(
         if y_range is not None:
             axes.set_ylim(*y_range)
         if len(series) > 1 or reference is not None:
-            _legend(axes)
+            draw_legend(axes)
         return figure
 
 
@@ -119,7 +118,7 @@ def grouped_bars(
         if y_range is not None:
             axes.set_ylim(*y_range)
         if len(values) > 1:
-            _legend(axes, above=True)
+            draw_legend(axes, above=True)
         return figure
 
 
@@ -156,7 +155,7 @@ def correlation_histogram(
                 f"threshold {threshold:g}: {above[0]:.1%} of {observed_label}, {above[1]:.1%} of {null_label} above"
             ))  # fmt: skip
         axes.set(xlabel=x_label, ylabel="share of pairs", title=title)
-        _legend(axes, above=True)
+        draw_legend(axes, above=True)
         return figure
 
 
@@ -188,105 +187,7 @@ def feature_density_histogram(counts: Mapping[str, Any], *, n_tokens: int, title
             )
         axes.set(xscale="log", xlabel=f"share of {n_tokens:,} tokens on which a feature fires", ylabel="features")
         axes.set_title(title)
-        _legend(axes, above=True)
-        return figure
-
-
-def null_distributions(results: Sequence[PermutationResult], *, title: str = "") -> Figure:
-    """A panel a measure: its null as a histogram, the observed score as a line, p in the title; reasons if undefined.
-
-    Raises:
-        ValueError: no results.
-    """
-    if not results:
-        raise ValueError("there are no results to draw; pass the results of permutation_test")
-    n_columns = min(3, len(results))
-    n_rows = -(-len(results) // n_columns)
-    with styled():
-        figure, panels = new_figure(
-            n_rows=n_rows, n_columns=n_columns, width=3.2 * n_columns, height=2.75 * n_rows + 0.4
-        )
-        for axes, result in zip(panels, results, strict=False):
-            _null_panel(axes, result)
-        for axes in panels[len(results) :]:
-            axes.set_axis_off()
-        drawn = [axes for axes, result in zip(panels, results, strict=False) if result.score is not None]
-        if drawn:
-            handles, labels = drawn[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside upper right", ncols=3)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-        return figure
-
-
-def _null_panel(axes: Axes, result: PermutationResult) -> None:
-    entry = MEASURES[result.measure]
-    axes.set_title(result.measure, fontsize=10.5)
-    if result.score is None:
-        axes.set_axis_off()
-        reason = "\n".join(wrap(str(result.undefined), 42))
-        axes.text(0.0, 0.98, f"undefined\n\n{reason}", transform=axes.transAxes, va="top", fontsize=8.5)
-        return
-    axes.hist(
-        result.null,
-        bins=min(20, max(3, len(np.unique(result.null)))),
-        histtype="stepfilled",
-        color=GREY,
-        alpha=0.7,
-        label="null",
-    )
-    axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
-    axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.6, label="ideal (identical)")
-    axes.set_xlabel(f"{entry.direction} {result.score:.3f}, p {_p_text(result)}", fontsize=9.5)
-    draws = "shuffles" if result.null_kind == "pairing" else "random matrices"
-    axes.set_ylabel(f"of {len(result.null):,} {draws}", fontsize=9)
-
-
-def _p_text(result: PermutationResult) -> str:
-    """The p-value; one that no null score reached is a bound set by the number of draws."""
-    assert result.p_value is not None
-    sign = "\u2264" if result.p_value <= 1 / (1 + len(result.null)) else "="
-    return f"{sign} {result.p_value:.2g}"
-
-
-def score_vs_threshold(
-    thresholds: Any,
-    observed: Any,
-    null: Any,
-    *,
-    counts: Any = None,
-    x_label: str = "least correlation of a pair",
-    y_label: str = "score",
-    count_label: str = "pairs",
-    title: str = "",
-) -> Figure:
-    """Score and null against a threshold, and, below, how many pairs are left.
-
-    Shapes:
-        thresholds, observed, null, counts: (n,); NaN or None where a score is undefined leaves a gap.
-    Raises:
-        ValueError: lengths differ.
-    """
-    columns = [
-        np.array([np.nan if v is None else v for v in values], dtype=float) for values in (thresholds, observed, null)
-    ]
-    if len({len(column) for column in columns}) != 1 or (counts is not None and len(counts) != len(columns[0])):
-        raise ValueError(f"thresholds, observed, null and counts must be equally long; got {[len(c) for c in columns]}")
-    with styled():
-        heights: dict[str, Any] = {} if counts is None else {"height_ratios": [2.2, 1]}
-        figure, panels = new_figure(
-            n_rows=1 if counts is None else 2, height=3.4 if counts is None else 4.6, sharex=True, **heights
-        )
-        panels[0].plot(columns[0], columns[1], marker="o", markersize=4, color=BLUE, label="observed")
-        panels[0].plot(columns[0], columns[2], marker="o", markersize=4, color=GREY, linestyle="--", label="null")
-        panels[0].set(ylabel=y_label, title=title)
-        _legend(panels[0])
-        if counts is not None:
-            panels[1].plot(columns[0], np.asarray(counts, dtype=float), marker="o", markersize=4, color=PALETTE[2])
-            panels[1].set_ylabel(count_label)
-            panels[1].set_ylim(bottom=0)
-            panels[1].yaxis.set_major_formatter(MANY)
-        panels[-1].set_xlabel(x_label)
+        draw_legend(axes, above=True)
         return figure
 
 
@@ -318,15 +219,6 @@ def heatmap(
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8.5)
         figure.colorbar(image, ax=axes, label=colour_label)
         return figure
-
-
-def _legend(axes: Axes, *, above: bool = False) -> None:
-    """Inside where there is room; above the axes for distributions, which leave none."""
-    if above:
-        title_height = 0.09 if axes.get_title(loc="left") else 0.0
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0 + title_height), borderaxespad=0.2, ncols=1)
-    else:
-        axes.legend(loc="best")
 
 
 def _values(value: Any, *, name: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from helpers.nulls import permutation_test
 from helpers.reports import figures
-from helpers.reports.style import PALETTE
+from helpers.reports.style import PALETTE, short_number
 
 RNG_SEED = 0
 
@@ -141,7 +141,7 @@ def test_gaps_where_a_score_is_undefined():
     ("value", "text"), [(0, "0"), (12, "12"), (2000, "2k"), (1.5e6, "1.5M"), (3e9, "3G"), (-4e3, "-4k")]
 )
 def test_short_number(value, text):
-    assert figures.short_number(value) == text
+    assert short_number(value) == text
 
 
 @pytest.mark.parametrize(
