@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
@@ -103,7 +104,7 @@ def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequ
 
 def _context_size(model: Model) -> int:
     """Positions that the model has; a longer prompt loses its beginning."""
-    config = model.original_model.config if isinstance(model, TransformerBridge) else model.config
+    config: Any = model.original_model.config if isinstance(model, TransformerBridge) else model.config
     return int(config.max_position_embeddings)
 
 

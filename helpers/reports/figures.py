@@ -6,22 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import PercentFormatter
 
-from helpers.reports.style import BLUE, GREY, LINE_STYLES, PALETTE, VERMILION, new_figure, styled
+from helpers.reports.style import BLUE, GREY, LINE_STYLES, MANY, PALETTE, VERMILION, draw_legend, new_figure, styled
 
 Curve = tuple[Sequence[float], Sequence[float]]
-MANY = FuncFormatter(lambda value, _: short_number(value))
-
-
-def short_number(value: float) -> str:
-    """1500000 -> 1.5M, 2000 -> 2k."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def curves(
@@ -63,7 +53,7 @@ def curves(
         if y_range is not None:
             axes.set_ylim(*y_range)
         if len(series) > 1 or references:
-            _legend(axes)
+            draw_legend(axes)
         return figure
 
 
@@ -89,9 +79,9 @@ def share_bars(values: Mapping[str, Mapping[str, float]], *, x_label: str, title
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set(xlabel=x_label, title=title, xlim=(0, 1.12), xticks=[0, 0.25, 0.5, 0.75, 1])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
         if len(values) > 1:
-            _legend(axes, above=True)
+            draw_legend(axes, above=True)
         return figure
 
 
@@ -128,7 +118,7 @@ def correlation_histogram(
                 f"threshold {threshold:g}: {above[0]:.1%} of {observed_label}, {above[1]:.1%} of {null_label} above"
             ))  # fmt: skip
         axes.set(xlabel=x_label, ylabel="share of pairs", title=title)
-        _legend(axes, above=True)
+        draw_legend(axes, above=True)
         return figure
 
 
@@ -160,7 +150,7 @@ def feature_density_histogram(counts: Mapping[str, Any], *, n_tokens: int, title
             )
         axes.set(xscale="log", xlabel=f"share of {n_tokens:,} tokens on which a feature fires", ylabel="features")
         axes.set_title(title)
-        _legend(axes, above=True)
+        draw_legend(axes, above=True)
         return figure
 
 
@@ -192,15 +182,6 @@ def heatmap(
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8.5)
         figure.colorbar(image, ax=axes, label=colour_label)
         return figure
-
-
-def _legend(axes: Axes, *, above: bool = False) -> None:
-    """Inside where there is room; above the axes for distributions, which leave none."""
-    if above:
-        title_height = 0.09 if axes.get_title(loc="left") else 0.0
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0 + title_height), borderaxespad=0.2, ncols=1)
-    else:
-        axes.legend(loc="best")
 
 
 def _values(value: Any, *, name: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 #: Okabe and Ito 2008: distinguishable with every common kind of colour vision.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
@@ -75,3 +76,23 @@ def new_figure(
 def styled() -> Any:
     """Context manager: matplotlib settings of the suite, restored afterwards."""
     return mpl.rc_context(STYLE)
+
+
+def draw_legend(axes: Axes, *, above: bool = False) -> None:
+    """Inside where there is room; above the axes for distributions, which leave none."""
+    if above:
+        title_height = 0.09 if axes.get_title(loc="left") else 0.0
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0 + title_height), borderaxespad=0.2, ncols=1)
+    else:
+        axes.legend(loc="best")
+
+
+def short_number(value: float) -> str:
+    """1500000 -> 1.5M, 2000 -> 2k."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+MANY = FuncFormatter(lambda value, _: short_number(value))

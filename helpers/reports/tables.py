@@ -116,10 +116,15 @@ def _feature(feature_id: int, texts: Sequence[MarkedText]) -> str:
 
 
 def _contexts(texts: Sequence[MarkedText]) -> str:
-    return "".join(
-        f'<span class="context">{_visible(t.before)}<mark>{_visible(t.token)}</mark>{_visible(t.after)}</span>'
-        for t in texts
-    )
+    return "".join(f'<span class="context">{_marked(text)}</span>' for text in texts)
+
+
+def _marked(text: MarkedText) -> str:
+    """The mark covers the token without the space before it; a token of white space alone stays visible."""
+    token = _visible(text.token)
+    word = token.lstrip(" ")
+    space = " " if word != token else ""
+    return f"{_visible(text.before)}{space}<mark>{word or '&nbsp;'}</mark>{_visible(text.after)}"
 
 
 def _visible(text: str) -> str:

@@ -31,7 +31,8 @@ def test_everything_from_outside_is_escaped():
 
 def test_the_firing_token_is_marked_and_not_its_neighbours():
     html = examples_table({"feature 1": [Marked("the old", " king", " slept")]})
-    assert "the old<mark> king</mark> slept" in html
+    assert "the old <mark>king</mark> slept" in html
+    assert "<mark>&nbsp;</mark>" in examples_table({"f": [Marked("a", " ", "b")]})
 
 
 def test_partners_stay_on_their_sides():

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers.nulls import PermutationResult
-from helpers.reports.style import BLUE, GREY, PALETTE, VERMILION, new_figure, styled
+from helpers.reports.style import BLUE, GREY, VERMILION, new_figure, styled
 from helpers.similarity import MEASURES
 
 
@@ -49,7 +49,14 @@ def _null_panel(axes: Axes, result: PermutationResult) -> None:
         reason = "\n".join(wrap(str(result.undefined), 42))
         axes.text(0.0, 0.98, f"undefined\n\n{reason}", transform=axes.transAxes, va="top", fontsize=8.5)
         return
-    axes.hist(result.null, bins=min(30, max(3, len(np.unique(result.null)))), color=GREY, alpha=0.6, label="null")
+    axes.hist(
+        result.null,
+        bins=min(20, max(3, len(np.unique(result.null)))),
+        histtype="stepfilled",
+        color=GREY,
+        alpha=0.7,
+        label="null",
+    )
     axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
     axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.6, label="ideal (identical)")
     axes.set_xlabel(f"{entry.direction} {result.score:.3f}, p {_p_text(result)}", fontsize=9.5)
@@ -100,5 +107,5 @@ def _row_counts(axes: Axes, positions: Sequence[float], counts: Sequence[int]) -
     for position, count in list(zip(positions, counts, strict=True))[:: max(1, len(positions) // 4)]:
         axes.annotate(
             f"{count:,}", (position, 1.0), xycoords=("data", "axes fraction"), xytext=(0, -2),
-            textcoords="offset points", ha="center", va="top", fontsize=7.5, color=PALETTE[-1],
+            textcoords="offset points", ha="center", va="top", fontsize=7.5, color="#444444",
         )  # fmt: skip
