@@ -86,7 +86,9 @@ def make_report(folder: Path) -> Path:
     """Build runs/<study>/report and record what it was made from."""
     from helpers.reports import build_report  # late: only the report needs it
 
-    page = build_report(folder)
+    plan = read_json(folder / PLAN_FILE)
+    expected = [(stage, run) for stage, run in (name.split("/", 1) for name in plan["stage_runs"])]
+    page = build_report(folder, title=plan["title"], description=plan["description"], expected=expected)
     write_json(folder / REPORT_RECORD, _report_record(folder))
     return page
 
