@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from helpers.params.corpora import CorpusParams
 
-RunName = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
-
 
 class NotebookParams(BaseModel):
     """What every notebook takes."""
@@ -50,6 +48,7 @@ class LanguageModelParams(NotebookParams):
     revision: str | None = Field(None, description="pretrained only: commit or tag")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
+    tokenizer: str = Field("", description="train only: Hub name or folder; empty takes the story world's own")
     architecture: Literal["gpt_neox", "gpt2"] = "gpt_neox"
     n_layers: int = Field(3, ge=1)
     d_model: int = Field(96, ge=8, description="residual width")
@@ -87,6 +86,11 @@ class TrainSaeParams(NotebookParams):
     n_train_tokens: int = Field(1_700_000, ge=1_000)
     batch_size: int = Field(4096, ge=1, description="tokens in a training step")
     learning_rate: float = Field(1e-3, gt=0)
+    dead_after_tokens: int = Field(
+        200_000,
+        ge=1,
+        description="a feature silent for so many tokens is dead; TopK training revives it by its auxiliary loss",
+    )
     n_checkpoints: int = Field(
         4, ge=0, description="checkpoints written on the way; an interrupted run goes on from the last"
     )

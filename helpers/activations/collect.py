@@ -1,0 +1,224 @@
+"""Run a model over a token batch once and keep what every dictionary makes of it.
+
+The forward pass stops at the deepest hook that is needed. Masked positions (padding, BOS, special tokens) are dropped
+before encoding. Memory is bounded by one batch of sequences, whatever the number of tokens; an interrupted collection
+goes on from its last complete batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse
+
+from helpers.activations.batches import dense_array, sparse_array
+from helpers.activations.store import ActivationStore
+from helpers.activations.writer import StoreWriter
+from helpers.progress import progress_bar
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
+    from torch import Tensor
+
+    from helpers.corpus import TokenBatch
+
+log = logging.getLogger(__name__)
+
+SUSPICIOUS_DENSITY = 0.10  # real dictionaries: 0.1 to 0.3 %; 35 % once revealed the wrong SAE
+ENCODED_VALUES = 1 << 24  # values encoded at once: 64 MiB of float32
+
+
+def collect_activations(
+    model: Any,
+    dictionaries: Mapping[str, tuple[SAE, str]],
+    tokens: TokenBatch,
+    folder: str | Path,
+    *,
+    kind: str = "feature_acts",
+    dtype: str = "float16",
+    batch_size: int = 32,
+) -> dict[str, ActivationStore]:
+    """Encode the kept tokens with every dictionary, in one pass through the model, into stores at folder/<name>.
+
+    Args:
+        model: a TransformerBridge.
+        dictionaries: name -> (SAE, hook name); all read this model.
+        tokens: row r of every store is the r-th kept position of this batch.
+        kind: "feature_acts" (post-activations) or "hidden_pre" (pre-activations).
+        dtype: stored precision.
+        batch_size: sequences in a forward pass.
+    Returns:
+        name -> the finished store.
+    Raises:
+        ValueError: unknown hook; an SAE of another width than its hook; NaN, infinite, negative or too large
+            activations; no kept token. OSError: the disk is full or read-only.
+    """
+    # Imported here, so that reading and matching stores does not load the model libraries (0.5 GiB).
+    from helpers.models import hook_width, require_hook, split_batch, stream_activations
+
+    if not dictionaries:
+        raise ValueError("dictionaries is empty; pass at least one name -> (SAE, hook name)")
+    if tokens.n_tokens == 0:
+        raise ValueError("the token batch keeps no token; check the corpus and the keep mask")
+    for name, (sae, hook_name) in dictionaries.items():
+        require_hook(model, hook_name)
+        _check_width(name, sae, hook_name, hook_width(model, hook_name))
+
+    row_ends = np.concatenate([[0], np.cumsum(tokens.keep_mask.sum(axis=1))])
+    batches = [range(s, min(s + batch_size, tokens.n_sequences)) for s in range(0, tokens.n_sequences, batch_size)]
+    folder = Path(folder)
+    with contextlib.ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(
+                ActivationStore.create(
+                    folder / name,
+                    d_sae=sae.cfg.d_sae,
+                    dtype=dtype,
+                    kind=kind,
+                    tokens_fingerprint=tokens.fingerprint(),
+                    tokenizer_fingerprint=tokens.tokenizer_fingerprint,
+                    source=_source(model, name, sae, hook_name, batch_size),
+                    resume=True,
+                )
+            )
+            for name, (sae, hook_name) in dictionaries.items()
+        }
+        done = min(writer.n_tokens for writer in writers.values())
+        todo = [batch for batch in batches if row_ends[batch.stop] > done]
+        bar = stack.enter_context(
+            progress_bar(total=tokens.n_tokens, description="Saving activations", unit="tokens", initial=done)
+        )
+        skipped = len(batches) - len(todo)
+        parts = itertools.islice(split_batch(tokens, batch_size=batch_size), skipped, None)
+        stream = stream_activations(model, parts, _hooks(dictionaries))
+        for batch, (part, activations) in zip(todo, stream, strict=True):
+            first, last = int(row_ends[batch.start]), int(row_ends[batch.stop])
+            _append(part, activations, dictionaries, writers, kind=kind, first=first, last=last)
+            bar.update(last - first)
+    stores = {name: ActivationStore.open(folder / name) for name in dictionaries}
+    for name, store in stores.items():
+        _report(name, store)
+    return stores
+
+
+def encode_rows(sae: SAE, activations: Tensor, *, kind: str = "feature_acts") -> Iterator[Tensor]:
+    """Encode rows a few at a time with the SAE's own `encode`, so that the dense result stays small.
+
+    Shapes:
+        activations: (n_rows, d_in). Yields (n_part, d_sae), in order.
+    """
+    import torch
+
+    step = max(1, ENCODED_VALUES // sae.cfg.d_sae)
+    parameter = next(sae.parameters())
+    with torch.no_grad():
+        for part in activations.split(step):
+            part = part.to(device=parameter.device, dtype=parameter.dtype)
+            yield sae.encode(part) if kind == "feature_acts" else _pre_activations(sae, part)
+
+
+def _pre_activations(sae: SAE, activations: Tensor) -> Tensor:
+    """What the SAE's encoder computes before its activation function, read at its own hook."""
+    caught: list[Tensor] = []
+
+    def catch(value: Tensor, hook: Any) -> None:  # noqa: ARG001 (the hook protocol passes it by name)
+        caught.append(value)
+
+    with sae.hooks(fwd_hooks=[("hook_sae_acts_pre", catch)]):
+        sae.encode(activations)
+    if len(caught) != 1:
+        raise ValueError(f"{type(sae).__name__} does not expose hook_sae_acts_pre; store kind='feature_acts' instead")
+    return caught[0]
+
+
+def _append(
+    part: TokenBatch,
+    activations: Mapping[str, Tensor],
+    dictionaries: Mapping[str, tuple[SAE, str]],
+    writers: Mapping[str, StoreWriter],
+    *,
+    kind: str,
+    first: int,
+    last: int,
+) -> None:
+    """Write one batch of sequences into every store that does not have it yet."""
+    import torch
+
+    keep_mask = torch.from_numpy(np.asarray(part.keep_mask))
+    token_ids, documents, positions = part.token_ids(), part.row_documents(), part.row_positions()
+    for name, (sae, hook_name) in dictionaries.items():
+        writer = writers[name]
+        if writer.n_tokens >= last or first == last:
+            continue
+        # A batch is journalled whole or not at all, so a store is always at the border of a batch.
+        assert writer.n_tokens == first
+        acts = activations[hook_name]
+        kept = acts[keep_mask.to(acts.device)]
+        encoded = [_compact(block, kind=kind) for block in encode_rows(sae, kept, kind=kind)]
+        writer.append(_stack(encoded, kind=kind), token_ids=token_ids, documents=documents, positions=positions)
+
+
+def _compact(block: Tensor, *, kind: str) -> Any:
+    """Shrink an encoded block at once: sparse for post-activations, NumPy for pre-activations."""
+    return dense_array(block) if kind == "hidden_pre" else sparse_array(block)
+
+
+def _stack(blocks: list[Any], *, kind: str) -> Any:
+    if len(blocks) == 1:
+        return blocks[0]
+    return np.concatenate(blocks) if kind == "hidden_pre" else scipy.sparse.vstack(blocks, format="csr")
+
+
+def _hooks(dictionaries: Mapping[str, tuple[SAE, str]]) -> list[str]:
+    return list(dict.fromkeys(hook_name for _, hook_name in dictionaries.values()))
+
+
+def _check_width(name: str, sae: SAE, hook_name: str, width: int) -> None:
+    if sae.cfg.d_in != width:
+        raise ValueError(
+            f"dictionary {name!r} expects activations of width {sae.cfg.d_in}, {hook_name} has {width}; "
+            "it was trained on another model or hook: pass the SAE of this hook"
+        )
+
+
+def _source(model: Any, name: str, sae: SAE, hook_name: str, batch_size: int) -> dict[str, Any]:
+    """Notes on where the values come from; a resumption needs all of them to agree."""
+    return {
+        "dictionary": name,
+        "hook_name": hook_name,
+        "model": str(getattr(getattr(model, "cfg", None), "model_name", "")),
+        "model_fingerprint": weights_fingerprint(model),
+        "sae_architecture": str(sae.cfg.architecture()) if hasattr(sae.cfg, "architecture") else type(sae).__name__,
+        "sae_fingerprint": weights_fingerprint(sae),
+        "batch_size": batch_size,  # float sums depend on it in the last digit
+    }
+
+
+def weights_fingerprint(module: Any) -> str:
+    """SHA-256 over names, shapes and up to 4,096 evenly spaced values of every parameter; quick for any size."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(module.named_parameters()):
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        flat = parameter.detach().reshape(-1)
+        digest.update(flat[:: max(1, flat.numel() // 4096)].float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _report(name: str, store: ActivationStore) -> None:
+    if store.is_sparse and store.density > SUSPICIOUS_DENSITY:
+        log.warning(
+            "%s: %.0f %% of the activations are non-zero (L0 %.1f of %d); the wrong dictionary may have encoded them",
+            name,
+            100 * store.density,
+            store.l0,
+            store.d_sae,
+        )
+    else:
+        log.info("%s: %d tokens, L0 %.1f of %d features", name, store.n_tokens, store.l0, store.d_sae)

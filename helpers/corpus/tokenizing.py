@@ -1,0 +1,147 @@
+"""From documents to token batches: every document's tokens once, in order, never across documents.
+
+A document that is longer than the context goes on in further sequences; nothing of it is cut away. Sequences are padded
+on the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from helpers.corpus.documents import Corpus, Document
+from helpers.corpus.token_batch import TokenBatch
+from helpers.corpus.tokenizer import masked_token_ids, start_token_id, tokenizer_fingerprint
+from helpers.progress import progress_bar
+
+_DOCUMENTS_AT_ONCE = 512
+
+
+class _Sequencer:
+    """Cuts documents into sequences of one context, and builds batches from them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, context_size: int, prepend_bos: bool) -> None:
+        if context_size < 2:
+            raise ValueError(f"context_size is at least 2, one token beside BOS; got {context_size}; raise it")
+        self.tokenizer = tokenizer
+        self.context_size = context_size
+        self.bos = [start_token_id(tokenizer)] if prepend_bos else []
+        self.masked = np.array(sorted(masked_token_ids(tokenizer)), dtype=np.int32)
+        pad = tokenizer.pad_token_id
+        self.pad = int(pad) if pad is not None else 0  # any id does: padding is told by the mask, not by its id
+        self.fingerprint = tokenizer_fingerprint(tokenizer)
+
+    def sequences(self, documents: Iterator[Document]) -> Iterator[tuple[int, int, list[int]]]:
+        """(document, start, token ids without BOS), documents in order; a document without tokens gives nothing."""
+        room = self.context_size - len(self.bos)
+        while chunk := list(islice(documents, _DOCUMENTS_AT_ONCE)):
+            texts = [document.text for document in chunk]
+            encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
+            for document, ids in zip(chunk, encoded["input_ids"], strict=True):
+                first = int(bool(self.bos) and ids[:1] == self.bos)  # a text that brings its own BOS does not get two
+                for start in range(first, len(ids), room):
+                    yield document.index, start, ids[start : start + room]
+
+    def n_kept(self, ids: list[int]) -> int:
+        return int((~np.isin(ids, self.masked)).sum())
+
+    def batch(self, sequences: list[tuple[int, int, list[int]]]) -> TokenBatch:
+        shape = (len(sequences), self.context_size)
+        input_ids = np.full(shape, self.pad, dtype=np.int32)
+        attention_mask = np.zeros(shape, dtype=np.bool_)
+        for row, (_, _, ids) in enumerate(sequences):
+            whole = self.bos + ids
+            input_ids[row, : len(whole)] = whole
+            attention_mask[row, : len(whole)] = True
+        keep_mask = attention_mask & ~np.isin(input_ids, self.masked)
+        keep_mask[:, : len(self.bos)] = False
+        return TokenBatch(
+            input_ids=input_ids,
+            keep_mask=keep_mask,
+            attention_mask=attention_mask,
+            documents=np.array([document for document, _, _ in sequences], dtype=np.int32),
+            starts=np.array([start for _, start, _ in sequences], dtype=np.int32),
+            tokenizer_fingerprint=self.fingerprint,
+            bos_columns=len(self.bos),
+        )
+
+
+def tokenize_corpus(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    context_size: int,
+    n_tokens: int,
+    prepend_bos: bool = True,
+    start_document: int = 0,
+) -> TokenBatch:
+    """The first `n_tokens` kept tokens of a corpus, as one batch.
+
+    Args:
+        context_size: tokens in a sequence, BOS included.
+        n_tokens: kept tokens; exact, because the last sequence's surplus is masked out (not used, still attended).
+        prepend_bos: open every sequence with BOS (EOS where the tokenizer has no BOS), never twice.
+        start_document: number of the first document.
+    Raises:
+        ValueError: the corpus has no document, or fewer tokens than asked for.
+    """
+    if n_tokens < 1:
+        raise ValueError(f"n_tokens is at least 1; got {n_tokens}; raise it")
+    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    chosen: list[tuple[int, int, list[int]]] = []
+    kept = 0
+    with progress_bar(total=n_tokens, description="Tokenising", unit="tokens") as bar:
+        for sequence in sequencer.sequences(corpus.documents(start_document)):
+            new = sequencer.n_kept(sequence[2])
+            chosen.append(sequence)
+            bar.update(min(new, n_tokens - kept))
+            kept += new
+            if kept >= n_tokens:
+                break
+    if kept < n_tokens:
+        raise ValueError(
+            f"expected {n_tokens} tokens from {corpus.name} (from document {start_document}); got {kept}; "
+            "lower n_tokens or give more text"
+        )
+    batch = sequencer.batch(chosen)
+    surplus = kept - n_tokens
+    if surplus:
+        rows, columns = np.nonzero(batch.keep_mask)
+        batch.keep_mask[rows[-surplus:], columns[-surplus:]] = False
+    return batch
+
+
+def stream_sequences(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    context_size: int,
+    sequences_per_batch: int,
+    start_document: int = 0,
+    skip_sequences: int = 0,
+    prepend_bos: bool = True,
+) -> Iterator[TokenBatch]:
+    """Batches of sequences, in corpus order, for as long as the corpus has documents; the last may be smaller.
+
+    Args:
+        context_size: tokens in a sequence, BOS included.
+        sequences_per_batch: rows of every batch.
+        start_document: number of the first document.
+        skip_sequences: sequences left out at the start (to go on inside a long document).
+        prepend_bos: open every sequence with BOS (EOS where the tokenizer has no BOS), never twice.
+    Raises:
+        ValueError: sequences_per_batch below 1; the corpus has no token at all.
+    """
+    if sequences_per_batch < 1:
+        raise ValueError(f"sequences_per_batch is at least 1; got {sequences_per_batch}; raise it")
+    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    sequences = islice(sequencer.sequences(corpus.documents(start_document)), skip_sequences, None)
+    empty = skip_sequences == 0
+    while chosen := list(islice(sequences, sequences_per_batch)):
+        empty = False
+        yield sequencer.batch(chosen)
+    if empty:
+        raise ValueError(f"{corpus.name} has no text from document {start_document} on; check path, split and column")

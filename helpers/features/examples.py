@@ -1,0 +1,158 @@
+"""Top examples of every feature: the tokens on which it fires most, found in one walk over a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numba
+import numpy as np
+
+from helpers.activations import ActivationStore, CsrRows
+from helpers.storage import atomic_file
+
+FORMAT_VERSION = 1
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class TopExamples:
+    """The strongest examples of every feature, strongest first, at most one a document.
+
+    Shapes:
+        rows: (d_sae, n_examples) int64, row of the store, -1 where a feature has fewer;
+        values: (d_sae, n_examples) float32, 0 where there is no example; counts: (d_sae,) int64, firings in all.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def n_examples(self) -> int:
+        return self.rows.shape[1]
+
+    @property
+    def d_sae(self) -> int:
+        return self.rows.shape[0]
+
+    def tokens(self, token_ids: np.ndarray) -> np.ndarray:
+        """Token of every example, (d_sae, n_examples) int32, -1 where there is none.
+
+        Shapes:
+            token_ids: (n_tokens,), of the store's rows.
+        """
+        found = np.asarray(token_ids)[np.maximum(self.rows, 0)]
+        return np.where(self.rows >= 0, found, MISSING).astype(np.int32)
+
+    def save(self, path: str | Path) -> None:
+        """Write one .npz file, atomically."""
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            np.savez(
+                file, format_version=np.int64(FORMAT_VERSION), rows=self.rows, values=self.values, counts=self.counts
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> TopExamples:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: no such file, or not a file of top examples, or a newer format.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ValueError(f"expected top examples in {path}, found no such file; run 03_save_activations again")
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                if int(content["format_version"]) > FORMAT_VERSION:
+                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
+                return cls(content["rows"], content["values"], content["counts"])
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+            raise ValueError(
+                f"{path} cannot be read as top examples ({error}); run 03_save_activations again"
+            ) from error
+
+
+def top_examples(store: ActivationStore, *, n_examples: int = 5) -> TopExamples:
+    """Find the `n_examples` strongest tokens of every feature, at most one a document.
+
+    Equal values: the earlier row comes first. One walk over the store, whatever d_sae; memory is that of the result.
+    Args:
+        n_examples: examples kept of every feature.
+    Raises:
+        ValueError: n_examples below 1.
+    Notes:
+        Pre-activations (hidden_pre) are ranked by value too, negative ones included; `counts` are then the tokens on
+        which they are not 0.
+    """
+    if n_examples < 1:
+        raise ValueError(f"n_examples must be at least 1; got {n_examples}")
+    rows = np.full((store.d_sae, n_examples), MISSING, dtype=np.int64)
+    values = np.full((store.d_sae, n_examples), -np.inf, dtype=np.float32)
+    owners = np.full((store.d_sae, n_examples), MISSING, dtype=np.int64)
+    for first, block in store.row_blocks():
+        documents = np.ascontiguousarray(store.documents[first : first + block.shape[0]])
+        if isinstance(block, CsrRows):
+            data = block.data.astype(np.float32)
+            _add_sparse(block.indptr, block.indices, data, first, documents, rows, values, owners)
+        else:
+            _add_dense(block.astype(np.float32), first, documents, rows, values, owners)
+    values[rows < 0] = 0.0
+    return TopExamples(rows, values, np.array(store.feature_counts))
+
+
+def majority_concepts(tokens: np.ndarray, concept_of: Callable[[int], str | None], *, min_hits: int = 3) -> np.ndarray:
+    """The concept that most of a feature's top tokens share, (d_sae,) object array of str or None.
+
+    Shapes:
+        tokens: (d_sae, n_examples), -1 where there is none.
+    Args:
+        concept_of: concept of a token id, None if it has none.
+        min_hits: a concept needs this many of the examples; fewer, or a tie for the first place, give None.
+    """
+    labels: dict[int, str | None] = {int(token): concept_of(int(token)) for token in np.unique(tokens) if token >= 0}
+    return np.array([_majority((labels.get(int(token)) for token in row), min_hits) for row in tokens], dtype=object)
+
+
+def _majority(labels: Iterable[str | None], min_hits: int) -> str | None:
+    hits: dict[str, int] = {}
+    for label in labels:
+        if label is not None:
+            hits[label] = hits.get(label, 0) + 1
+    most = max(hits.values(), default=0)
+    leaders = [label for label, count in hits.items() if count == most]
+    return leaders[0] if most >= min_hits and len(leaders) == 1 else None
+
+
+@numba.njit(cache=True, nogil=True)
+def _offer(rows, values, owners, row, value, document):  # pragma: no cover (compiled)
+    """Put one example into a feature's list if it belongs there. Rows come in ascending order."""
+    last = rows.size - 1
+    at = last
+    for slot in range(rows.size):
+        if rows[slot] >= 0 and owners[slot] == document:
+            at = slot  # the document's own example gives way, if it is weaker
+            break
+    if not value > values[at]:
+        return
+    while at > 0 and value > values[at - 1]:
+        rows[at], values[at], owners[at] = rows[at - 1], values[at - 1], owners[at - 1]
+        at -= 1
+    rows[at], values[at], owners[at] = row, value, document
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_sparse(indptr, indices, data, first, documents, rows, values, owners):  # pragma: no cover
+    for row in range(indptr.size - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            f = indices[entry]
+            _offer(rows[f], values[f], owners[f], first + row, data[entry], documents[row])
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_dense(block, first, documents, rows, values, owners):  # pragma: no cover
+    for row in range(block.shape[0]):
+        for f in range(block.shape[1]):
+            _offer(rows[f], values[f], owners[f], first + row, block[row, f], documents[row])

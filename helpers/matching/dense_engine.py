@@ -1,0 +1,135 @@
+"""Best partners from dense activations (pre-activations), blocked: memory of a block, cost of a matrix product.
+
+Used when a side is dense or holds negative values. Sums are float64 and two-pass (values are centred before they are
+multiplied). Both sides' lists come from the same products, so an association is the same to the last bit from both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+
+from helpers.matching.associations import Terms
+from helpers.matching.candidates import BestPartners
+from helpers.matching.inputs import Side
+from helpers.matching.kernels import beats_last, insert
+
+BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
+# A blocked product sums in another order in other blocks; on this grid equal pairs are equal and ties go to lower ids.
+GRID = 2.0**40
+
+
+@dataclass
+class DenseEngine:
+    """Engine for sides of which at least one is dense."""
+
+    a: Side
+    b: Side
+    association: str
+    usable_a: np.ndarray
+    usable_b: np.ndarray
+    block_values: int = BLOCK_VALUES
+    _terms: dict[str, Terms] = field(default_factory=dict, repr=False)
+    _sweep: tuple[tuple[bytes, bytes, int, float], BestPartners, BestPartners] | None = field(default=None, repr=False)
+
+    @property
+    def d_a(self) -> int:
+        return self.a.d_sae
+
+    @property
+    def d_b(self) -> int:
+        return self.b.d_sae
+
+    def best_partners(
+        self, *, of: str, k: int, floor: float, keep_a: np.ndarray | None = None, keep_b: np.ndarray | None = None
+    ) -> BestPartners:
+        """See `Engine`."""
+        usable_a = self.usable_a if keep_a is None else self.usable_a & keep_a
+        usable_b = self.usable_b if keep_b is None else self.usable_b & keep_b
+        key = (usable_a.tobytes(), usable_b.tobytes(), k, floor)
+        if self._sweep is None or self._sweep[0] != key:
+            self._sweep = (key, *self._search(usable_a, usable_b, k=k, floor=floor))
+        return self._sweep[1] if of == "a" else self._sweep[2]
+
+    def _search(
+        self, usable_a: np.ndarray, usable_b: np.ndarray, *, k: int, floor: float
+    ) -> tuple[BestPartners, BestPartners]:
+        terms_a, terms_b = self._side_terms("a"), self._side_terms("b")
+        ids_a, ids_b = (
+            np.flatnonzero(usable & (terms.scale > 0)) for usable, terms in ((usable_a, terms_a), (usable_b, terms_b))
+        )
+        of_a, of_b = _empty(self.d_a, min(k, self.d_b)), _empty(self.d_b, min(k, self.d_a))
+        counts_a, counts_b = np.zeros(self.d_a, np.int64), np.zeros(self.d_b, np.int64)
+        step = max(1, self.block_values // max(1, len(ids_b)))
+        for start in range(0, len(ids_a), step):
+            part = ids_a[start : start + step]
+            values = self._products(part, ids_b, terms_a, terms_b)
+            _collect(values, part, ids_b, floor, of_a.ids, of_a.values, counts_a, of_b.ids, of_b.values, counts_b)
+        of_a.truncated[:] = counts_a > of_a.ids.shape[1]
+        of_b.truncated[:] = counts_b > of_b.ids.shape[1]
+        return of_a, of_b
+
+    def _products(self, ids_a: np.ndarray, ids_b: np.ndarray, terms_a: Terms, terms_b: Terms) -> np.ndarray:
+        """Associations of some features of a with some of b, (len(ids_a), len(ids_b)) float64."""
+        sums = np.zeros((len(ids_a), len(ids_b)))
+        step = max(1, self.block_values // (self.d_a + self.d_b))
+        for start in range(0, self.a.n_tokens, step):
+            stop = min(start + step, self.a.n_tokens)
+            x = self._values(self.a, start, stop, ids_a, terms_a)
+            y = self._values(self.b, start, stop, ids_b, terms_b)
+            sums += x.T @ y
+        if self.association == "jaccard":
+            return sums / (terms_a.shift[ids_a, None] + terms_b.shift[ids_b] - sums)
+        return sums * (terms_a.scale[ids_a, None] * terms_b.scale[ids_b])
+
+    def _values(self, side: Side, start: int, stop: int, ids: np.ndarray, terms: Terms) -> np.ndarray:
+        block = side.dense_block(start, stop)[:, ids]
+        if self.association == "jaccard":
+            return (block != 0).astype(np.float64)
+        return block - terms.shift[ids] if self.association == "pearson" else block
+
+    def _side_terms(self, name: str) -> Terms:
+        """shift: the mean (pearson), 0 (cosine) or the firing count (jaccard); scale: 1 / norm after the shift."""
+        if name not in self._terms:
+            side, usable = (self.a, self.usable_a) if name == "a" else (self.b, self.usable_b)
+            self._terms[name] = self._compute_terms(side, usable)
+        return self._terms[name]
+
+    def _compute_terms(self, side: Side, usable: np.ndarray) -> Terms:
+        if self.association == "jaccard":
+            return Terms(side.moments.counts.astype(np.float64), usable.astype(np.float64))
+        shift = side.moments.sums / side.n_tokens if self.association == "pearson" else np.zeros(side.d_sae)
+        squares = np.zeros(side.d_sae)
+        step = max(1, self.block_values // side.d_sae)
+        for start in range(0, side.n_tokens, step):
+            block = side.dense_block(start, min(start + step, side.n_tokens)) - shift
+            squares += np.einsum("td,td->d", block, block)
+        scale = np.zeros(side.d_sae)
+        good = usable & (squares > 0)
+        scale[good] = 1.0 / np.sqrt(squares[good])
+        return Terms(shift, scale)
+
+
+def _empty(d_sae: int, k: int) -> BestPartners:
+    return BestPartners(np.full((d_sae, k), -1, np.int32), np.full((d_sae, k), -np.inf), np.zeros(d_sae, dtype=bool))
+
+
+@numba.njit(cache=True, nogil=True)
+def _collect(  # pragma: no cover (compiled)
+    values, ids_a, ids_b, floor, best_a, values_a, counts_a, best_b, values_b, counts_b
+):
+    for row in range(ids_a.size):
+        a = ids_a[row]
+        for column in range(ids_b.size):
+            value = np.rint(values[row, column] * GRID) / GRID
+            if not value > floor:
+                continue
+            b = ids_b[column]
+            counts_a[a] += 1
+            counts_b[b] += 1
+            if beats_last(best_a[a], values_a[a], b, value):
+                insert(best_a[a], values_a[a], b, value)
+            if beats_last(best_b[b], values_b[b], a, value):
+                insert(best_b[b], values_b[b], a, value)

@@ -1,0 +1,97 @@
+"""Exact greedy matching over all pairs, from short lists of best partners.
+
+Greedy takes the strongest pair whose features are both free, again and again. Every pair above the floor takes part,
+but only the best k of every feature are listed. A listed pair is decided when both its features list it: then every
+stronger pair of either was listed too and came earlier. A pair listed by one feature only may hide stronger ones of the
+other, so both are put off, and so is whatever they later meet. New lists are made among the features that are still
+free; the strongest remaining pair is always on both lists, so every round decides something.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from helpers.matching.candidates import BestPartners, Engine
+
+FIRST_LIST = 16
+LONGEST_LIST = 256
+
+
+def greedy_pairs(
+    engine: Engine, *, floor: float, capacity_a: int, capacity_b: int, first_list: int = FIRST_LIST
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of the exact greedy matching: ids_a, ids_b, values.
+
+    Ties are broken by the lower id of a, then of b.
+    Args:
+        capacity_a, capacity_b: how often a feature of that side may be taken; at most one of them above 1.
+        first_list: length of the first round's lists; the result does not depend on it.
+    """
+    free_a = np.full(engine.d_a, capacity_a, dtype=np.int64)
+    free_b = np.full(engine.d_b, capacity_b, dtype=np.int64)
+    taken: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    k = first_list
+    while True:
+        of_a = engine.best_partners(of="a", k=k, floor=floor, keep_a=free_a > 0, keep_b=free_b > 0)
+        of_b = engine.best_partners(of="b", k=k, floor=floor, keep_a=free_a > 0, keep_b=free_b > 0)
+        edges, weights, sure = _edges(of_a, of_b)
+        if len(edges) == 0:
+            break
+        chosen, undecided = _decide(edges, sure, free_a, free_b)
+        assert len(chosen) > 0
+        taken.append(edges[chosen])
+        values.append(weights[chosen])
+        if not undecided and not _open_lists(of_a, of_b, free_a, free_b):
+            break
+        k = min(k * 2, LONGEST_LIST)
+    if not taken:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    pairs = np.concatenate(taken)
+    return pairs[:, 0], pairs[:, 1], np.concatenate(values)
+
+
+def _edges(of_a: BestPartners, of_b: BestPartners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All listed pairs, strongest first: (n, 2) ids, values, and whether both features list the pair."""
+    d_b = of_b.ids.shape[0]
+    rows_a, slots_a = np.nonzero(of_a.ids >= 0)
+    rows_b, slots_b = np.nonzero(of_b.ids >= 0)
+    code_a = rows_a.astype(np.int64) * d_b + of_a.ids[rows_a, slots_a]
+    code_b = of_b.ids[rows_b, slots_b].astype(np.int64) * d_b + rows_b
+    codes, first = np.unique(np.concatenate([code_a, code_b]), return_index=True)
+    weights = np.concatenate([of_a.values[rows_a, slots_a], of_b.values[rows_b, slots_b]])[first]
+    listed_a, listed_b = np.isin(codes, code_a, assume_unique=True), np.isin(codes, code_b, assume_unique=True)
+    # `codes` ascend by (a, b), so a stable sort by value leaves ties in that order.
+    order = np.argsort(-weights, kind="stable")
+    edges = np.column_stack([codes // d_b, codes % d_b])[order]
+    return edges, weights[order], (listed_a & listed_b)[order]
+
+
+def _open_lists(of_a: BestPartners, of_b: BestPartners, free_a: np.ndarray, free_b: np.ndarray) -> bool:
+    """Whether a feature with room left may still have partners that no list showed."""
+    return bool((of_a.truncated & (free_a > 0)).any() and (of_b.truncated & (free_b > 0)).any())
+
+
+@numba.njit(cache=True, nogil=True)
+def _decide(edges, sure, free_a, free_b):  # pragma: no cover (compiled)
+    """Walk over the pairs, strongest first; lowers the capacities and tells the chosen pairs and if any was put off."""
+    waiting_a = np.zeros(free_a.size, dtype=np.bool_)
+    waiting_b = np.zeros(free_b.size, dtype=np.bool_)
+    chosen = np.empty(edges.shape[0], dtype=np.int64)
+    n_chosen = 0
+    undecided = False
+    for edge in range(edges.shape[0]):
+        a, b = edges[edge, 0], edges[edge, 1]
+        if free_a[a] == 0 or free_b[b] == 0:
+            continue
+        if sure[edge] and not waiting_a[a] and not waiting_b[b]:
+            free_a[a] -= 1
+            free_b[b] -= 1
+            chosen[n_chosen] = edge
+            n_chosen += 1
+        else:
+            waiting_a[a] = True
+            waiting_b[b] = True
+            undecided = True
+    return chosen[:n_chosen], undecided

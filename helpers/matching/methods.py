@@ -1,0 +1,85 @@
+"""The matching methods: each turns best-partner lists into pairs. `METHODS` is the registry.
+
+nearest     every feature of the asking side takes its best partners; partners may be shared
+mutual      pairs that are each other's best
+one_to_one  greedy on sorted association, exact over *all* pairs; `max_partners` lets a partner be taken more often
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.matching.candidates import Engine
+from helpers.matching.greedy import greedy_pairs
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method needs to know; see `match_features`."""
+
+    direction: str
+    top_k: int
+    max_partners: int | None
+    floor: float
+
+
+@dataclass(frozen=True)
+class RawPairs:
+    """Pairs in no particular order: ids_a, ids_b, corr of equal length."""
+
+    ids_a: np.ndarray
+    ids_b: np.ndarray
+    corr: np.ndarray
+
+
+Method = Callable[[Engine, Request], RawPairs]
+
+
+def nearest(engine: Engine, request: Request) -> RawPairs:
+    """The best `top_k` partners of every feature of the asking side (b for "b_to_a")."""
+    if request.max_partners is not None:
+        if request.top_k != 1:
+            raise ValueError(f"max_partners needs top_k=1; got top_k={request.top_k}; leave one of them out")
+        return _greedy(engine, request, capacity=request.max_partners)
+    asking = "b" if request.direction == "b_to_a" else "a"
+    best = engine.best_partners(of=asking, k=request.top_k, floor=request.floor)
+    asking_ids, slots = np.nonzero(best.ids >= 0)
+    partners, corr = best.ids[asking_ids, slots], best.values[asking_ids, slots]
+    return RawPairs(partners, asking_ids, corr) if asking == "b" else RawPairs(asking_ids, partners, corr)
+
+
+def mutual(engine: Engine, request: Request) -> RawPairs:
+    """Pairs that are each other's best partner."""
+    _only_single(request, "mutual")
+    of_a, of_b = (engine.best_partners(of=side, k=1, floor=request.floor) for side in ("a", "b"))
+    ids_a = np.flatnonzero(of_a.ids[:, 0] >= 0)
+    ids_b = of_a.ids[ids_a, 0]
+    agree = of_b.ids[ids_b, 0] == ids_a
+    return RawPairs(ids_a[agree], ids_b[agree], of_a.values[ids_a[agree], 0])
+
+
+def one_to_one(engine: Engine, request: Request) -> RawPairs:
+    """Take pairs by falling association while both features are free.
+
+    With max_partners = m a feature of the searched side (a for "b_to_a") may be taken m times.
+    """
+    if request.top_k != 1:
+        raise ValueError(f"one_to_one needs top_k=1; got {request.top_k}; use max_partners for more partners")
+    return _greedy(engine, request, capacity=request.max_partners or 1)
+
+
+METHODS: dict[str, Method] = {"nearest": nearest, "mutual": mutual, "one_to_one": one_to_one}
+
+
+def _greedy(engine: Engine, request: Request, *, capacity: int) -> RawPairs:
+    capacities = (capacity, 1) if request.direction == "b_to_a" else (1, capacity)
+    ids_a, ids_b, corr = greedy_pairs(engine, floor=request.floor, capacity_a=capacities[0], capacity_b=capacities[1])
+    return RawPairs(ids_a, ids_b, corr)
+
+
+def _only_single(request: Request, name: str) -> None:
+    if request.top_k != 1 or request.max_partners is not None:
+        raise ValueError(f"{name} takes neither top_k nor max_partners; got {request.top_k} and {request.max_partners}")

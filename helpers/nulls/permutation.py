@@ -1,0 +1,150 @@
+"""Is a similarity more than chance? The score against its own null distribution.
+
+For measures of paired rows the null shuffles which row of y belongs to which row of x. The rows themselves, copies
+included, stay what they are, so many-to-one matchings are compared with shuffles of the same copies. Measures that
+ignore the pairing are compared with Gaussian matrices of y's shape instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import beta
+
+from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
+
+#: Prepared scores agree with recomputed ones to this share; null scores this close to the observed one are ties.
+TIE_TOLERANCE = 1e-9
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationResult:
+    """One score and its null distribution. Numbers that do not exist are None, never NaN.
+
+    Attributes:
+        measure: name in MEASURES.
+        direction: "similarity" or "distance".
+        null_kind: "pairing" or "random_matrix".
+        score: the measure of the rows as paired; None if undefined.
+        null: (n_permutations,) null scores; empty if undefined.
+        null_mean, null_std: of the null scores; null_std (n - 1 in the denominator) needs two of them.
+        z: (score - null_mean) / null_std, with the sign turned for distances: positive = more alike than chance.
+        p_value: (1 + hits) / (1 + n_permutations), hits being null scores at least as alike (ties count).
+        p_low, p_high: 95 % Clopper-Pearson interval of the hit rate that endlessly many permutations would give.
+        calibrated: (score - null_mean) / (ideal - null_mean): 0 = chance, 1 = identical.
+        n_rows: rows compared.
+        undefined: why there is no score, or None.
+        settings: options of the measure, seed, n_permutations, and what the measure reports beside its score.
+    """
+
+    measure: str
+    direction: Literal["similarity", "distance"]
+    null_kind: Literal["pairing", "random_matrix"]
+    score: float | None
+    null: np.ndarray
+    null_mean: float | None
+    null_std: float | None
+    z: float | None
+    p_value: float | None
+    p_low: float | None
+    p_high: float | None
+    calibrated: float | None
+    n_rows: int
+    undefined: str | None
+    settings: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "null": [float(value) for value in self.null]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PermutationResult:
+        """Inverse of `to_dict`; missing and unknown keys are refused."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"expected the keys of a permutation result; differing: {sorted(names ^ set(values))}")
+        return cls(**{**values, "null": np.asarray(values["null"], dtype=np.float64)})
+
+
+def permutation_test(
+    x: Any, y: Any, *, measure: str = "svcca", n_permutations: int = 1000, seed: int = 0, **measure_options: Any
+) -> PermutationResult:
+    """Score x against y, and against y re-paired (or a random matrix) `n_permutations` times.
+
+    Shapes:
+        x: (n, d_x); y: (n, d_y); row i is one pair (mmcs and singular_value_distance: any numbers of rows).
+    Args:
+        measure: name in MEASURES.
+        n_permutations: null scores; the p-value cannot fall below 1 / (1 + n_permutations).
+        seed: of the permutations; the same for every measure with equally many rows.
+        measure_options: options of the measure, e.g. variance=0.9.
+    Returns:
+        The result; `undefined` holds the reason if the measure has no value for this input.
+    Raises:
+        ValueError: unknown measure, n_permutations below 1, or input that the measure refuses (rows that differ in
+            number, NaN, an unknown option value).
+    Source:
+        Phipson and Smyth 2010, doi:10.2202/1544-6115.1585 (the p-value is never zero).
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"unknown measure {measure!r}; choose one of {', '.join(MEASURES)}")
+    if n_permutations < 1:
+        raise ValueError(f"n_permutations must be at least 1; got {n_permutations}")
+    entry = MEASURES[measure]
+    settings = {"n_permutations": n_permutations, "seed": seed, **entry.options, **measure_options}
+    try:
+        comparison = entry.compare(x, y, **measure_options)
+    except UndefinedMeasure as reason:
+        nothing = dict.fromkeys(("score", "null_mean", "null_std", "z", "p_value", "p_low", "p_high", "calibrated"))
+        return PermutationResult(
+            measure, entry.direction, entry.null, null=np.empty(0), n_rows=len(y), undefined=str(reason),
+            settings=settings, **nothing,
+        )  # fmt: skip
+    null = np.fromiter(_null_scores(entry, comparison, n_permutations, seed), dtype=np.float64, count=n_permutations)
+    return _summarise(entry, comparison.score(), null, comparison.n_rows, {**settings, **comparison.details})
+
+
+def null_rng(seed: int) -> np.random.Generator:
+    """The stream of null draws: its own, so that data made from `default_rng(seed)` does not come back as its null."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+
+
+def _null_scores(entry: Measure, comparison: Comparison, n_permutations: int, seed: int) -> Iterator[float]:
+    rng = null_rng(seed)
+    for _ in range(n_permutations):
+        if entry.null == "pairing":
+            yield comparison.score(rng.permutation(comparison.n_rows))
+        else:
+            yield comparison.random_score(rng)
+
+
+def _summarise(
+    entry: Measure, score: float, null: np.ndarray, n_rows: int, settings: dict[str, Any]
+) -> PermutationResult:
+    sign = 1.0 if entry.direction == "similarity" else -1.0
+    tolerance = TIE_TOLERANCE * max(abs(score), float(np.abs(null).max()))
+    hits = int((sign * null >= sign * score - tolerance).sum())
+    mean, spread = float(null.mean()), float(null.std(ddof=1)) if len(null) > 1 else None
+    varies = spread is not None and spread > tolerance
+    room = entry.ideal - mean
+    return PermutationResult(
+        measure=entry.name,
+        direction=entry.direction,
+        null_kind=entry.null,
+        score=score,
+        null=null,
+        null_mean=mean,
+        null_std=spread,
+        z=sign * (score - mean) / spread if varies and spread else None,
+        p_value=(1 + hits) / (1 + len(null)),
+        p_low=float(beta.ppf((1 - CONFIDENCE) / 2, hits, len(null) - hits + 1)) if hits else 0.0,
+        p_high=float(beta.ppf((1 + CONFIDENCE) / 2, hits + 1, len(null) - hits)) if hits < len(null) else 1.0,
+        calibrated=(score - mean) / room if abs(room) > tolerance else None,
+        n_rows=n_rows,
+        undefined=None,
+        settings=settings,
+    )

@@ -1,0 +1,170 @@
+"""Collected rows are the SAE's own encoding of exactly the kept tokens."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.activations import ActivationStore, collect_activations
+from helpers.activations.collect import encode_rows
+from tests.activations.conftest import small_sae
+
+HOOK_0, HOOK_1 = "blocks.0.hook_resid_post", "blocks.1.hook_mlp_out"
+# float16 keeps 11 bits: relative error up to 2**-11
+HALF_PRECISION = 2.0**-11
+
+
+def reference(model, sae, hook_name, tokens):
+    """All positions in one full forward pass, encoded, masked last."""
+    with torch.no_grad():
+        _, cache = model.run_with_cache(torch.tensor(tokens.input_ids, dtype=torch.int64), prepend_bos=False)
+        encoded = sae.encode(cache[hook_name])
+    return encoded[torch.tensor(tokens.keep_mask)].numpy()
+
+
+def test_two_dictionaries_in_one_pass(model, tokens, tmp_path, monkeypatch):
+    passes = []
+    original = model.run_with_cache
+    monkeypatch.setattr(model, "run_with_cache", lambda *a, **k: (passes.append(1), original(*a, **k))[1])
+    saes = {"a": (small_sae(), HOOK_0), "b": (small_sae(d_sae=55, k=7, seed=1), HOOK_1)}
+    stores = collect_activations(model, saes, tokens, tmp_path, batch_size=8)
+    assert len(passes) == -(-tokens.n_sequences // 8)
+    for name, (sae, hook_name) in saes.items():
+        store = stores[name]
+        assert store.shape == (tokens.n_tokens, sae.cfg.d_sae)
+        expected = reference(model, sae, hook_name, tokens)
+        # batching changes float32 sums in the last digits, hence the absolute part
+        np.testing.assert_allclose(
+            store.rows(0, store.n_tokens).toarray(), expected, rtol=HALF_PRECISION * 1.01, atol=1e-5
+        )
+        assert 0 < store.l0 <= sae.cfg.k
+        np.testing.assert_array_equal(store.token_ids, tokens.token_ids())
+        np.testing.assert_array_equal(store.documents, tokens.row_documents())
+        np.testing.assert_array_equal(store.positions, tokens.row_positions())
+        assert store.manifest.tokens_fingerprint == tokens.fingerprint()
+        assert store.manifest.source["hook_name"] == hook_name
+
+
+def test_padding_and_bos_leave_no_row(model, tokens, tmp_path, tokenizer):
+    assert (~tokens.keep_mask).sum() > tokens.n_sequences  # there is padding beside the BOS
+    store = collect_activations(model, {"a": (small_sae(), HOOK_0)}, tokens, tmp_path)["a"]
+    assert store.n_tokens == tokens.keep_mask.sum() < tokens.input_ids.size
+    assert not np.isin(store.token_ids, tokenizer.all_special_ids).any()
+
+
+def test_float32_keeps_the_encoding(model, tokens, tmp_path):
+    sae = small_sae(k=None)
+    store = collect_activations(model, {"a": (sae, HOOK_0)}, tokens, tmp_path, dtype="float32")["a"]
+    expected = reference(model, sae, HOOK_0, tokens)
+    np.testing.assert_allclose(store.rows(0, store.n_tokens).toarray(), expected, atol=1e-4)
+
+
+def test_pre_activations(model, tokens, tmp_path):
+    sae = small_sae()
+    store = collect_activations(model, {"a": (sae, HOOK_0)}, tokens, tmp_path, kind="hidden_pre", dtype="float32")["a"]
+    with torch.no_grad():
+        _, cache = model.run_with_cache(torch.tensor(tokens.input_ids, dtype=torch.int64), prepend_bos=False)
+        kept = cache[HOOK_0][torch.tensor(tokens.keep_mask)]
+        shifted = kept - sae.b_dec if sae.cfg.apply_b_dec_to_input else kept
+        expected = (shifted @ sae.W_enc + sae.b_enc).numpy()
+    assert store.kind == "hidden_pre"
+    assert (expected < 0).mean() > 0.2
+    np.testing.assert_allclose(store.rows(0, store.n_tokens), expected, atol=1e-4)
+
+
+def test_encoding_in_parts_is_encoding(monkeypatch):
+    sae, x = small_sae(), torch.randn(100, 16, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("helpers.activations.collect.ENCODED_VALUES", 40 * 7)
+    parts = list(encode_rows(sae, x))
+    assert [len(part) for part in parts] == [7] * 14 + [2]
+    torch.testing.assert_close(torch.cat(parts), sae.encode(x).detach())
+
+
+def test_an_interrupted_collection_equals_an_undisturbed_one(model, tokens, tmp_path, monkeypatch):
+    def saes():
+        return {"a": (small_sae(), HOOK_0), "b": (small_sae(d_sae=55, seed=1), HOOK_1)}
+
+    whole = collect_activations(model, saes(), tokens, tmp_path / "whole", batch_size=8)
+
+    broken = saes()
+    calls = []
+    encode = broken["b"][0].encode
+
+    def dies(x):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("killed")
+        return encode(x)
+
+    monkeypatch.setattr(broken["b"][0], "encode", dies)
+    with pytest.raises(RuntimeError, match="killed"):
+        collect_activations(model, broken, tokens, tmp_path / "parts", batch_size=8)
+    assert not (tmp_path / "parts" / "a").exists()
+
+    passes = []
+    original = model.run_with_cache
+    monkeypatch.setattr(model, "run_with_cache", lambda *a, **k: (passes.append(1), original(*a, **k))[1])
+    parts = collect_activations(model, saes(), tokens, tmp_path / "parts", batch_size=8)
+    assert len(passes) == -(-tokens.n_sequences // 8) - 3  # three batches were complete in both stores
+    for name in whole:
+        assert parts[name].checksum() == whole[name].checksum()
+
+
+def test_another_dictionary_is_not_continued(model, tokens, tmp_path, monkeypatch):
+    def refuse(_writer):
+        raise KeyError
+
+    first, second = small_sae(), small_sae(seed=9)
+    monkeypatch.setattr("helpers.activations.writer.StoreWriter.finish", refuse)
+    with pytest.raises(KeyError):
+        collect_activations(model, {"a": (first, HOOK_0)}, tokens, tmp_path, batch_size=8)
+    monkeypatch.undo()
+    store = collect_activations(model, {"a": (second, HOOK_0)}, tokens, tmp_path, batch_size=8)["a"]
+    undisturbed = collect_activations(model, {"a": (second, HOOK_0)}, tokens, tmp_path / "new", batch_size=8)["a"]
+    assert store.checksum() == undisturbed.checksum()
+
+
+def test_a_dense_result_is_reported(model, tokens, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, logger="helpers.activations.collect"):
+        collect_activations(model, {"a": (small_sae(k=4, d_sae=400), HOOK_0)}, tokens, tmp_path)
+        assert not caplog.records
+        store = collect_activations(model, {"wrong": (small_sae(k=None), HOOK_0)}, tokens, tmp_path)["wrong"]
+    assert store.density > 0.1
+    assert "the wrong dictionary may have encoded them" in caplog.text
+
+
+def test_bad_input(model, tokens, tmp_path):
+    with pytest.raises(ValueError, match="'a' expects activations of width 24, blocks.0.hook_resid_post has 16"):
+        collect_activations(model, {"a": (small_sae(d_in=24), HOOK_0)}, tokens, tmp_path)
+    with pytest.raises(ValueError, match="did you mean"):
+        collect_activations(model, {"a": (small_sae(), "blocks.0.hook_resid_pots")}, tokens, tmp_path)
+    with pytest.raises(ValueError, match="dictionaries is empty"):
+        collect_activations(model, {}, tokens, tmp_path)
+    sae = small_sae(k=None)
+    with torch.no_grad():
+        sae.b_enc[3] = torch.nan
+    with pytest.raises(ValueError, match="blocks.0.hook_resid_post: feature 3, row 0 is nan"):
+        collect_activations(model, {"a": (sae, HOOK_0)}, tokens, tmp_path)
+    with torch.no_grad():
+        sae.b_enc[3] = 1e6
+    with pytest.raises(ValueError, match="too large for float16; store the activations with dtype='float32'"):
+        collect_activations(model, {"a": (sae, HOOK_0)}, tokens, tmp_path)
+    assert not (tmp_path / "a").exists()
+
+
+def test_no_kept_token(model, tokens, tmp_path):
+    from dataclasses import replace
+
+    empty = replace(tokens, keep_mask=np.zeros_like(tokens.keep_mask))
+    with pytest.raises(ValueError, match="keeps no token"):
+        collect_activations(model, {"a": (small_sae(), HOOK_0)}, empty, tmp_path)
+
+
+def test_a_finished_store_survives_a_failed_collection(model, tokens, tmp_path):
+    store = collect_activations(model, {"a": (small_sae(), HOOK_0)}, tokens, tmp_path)["a"]
+    with pytest.raises(ValueError, match="width 24"):
+        collect_activations(model, {"a": (small_sae(d_in=24), HOOK_0)}, tokens, tmp_path)
+    assert ActivationStore.open(tmp_path / "a", verify=True).checksum() == store.checksum()
