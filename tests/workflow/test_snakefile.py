@@ -14,6 +14,10 @@ from helpers.workflow.stages import PROJECT_ROOT, needs
 SNAKEFILE = PROJECT_ROOT / "notebooks" / "Snakefile"
 
 
+def test_every_registered_notebook_exists():
+    assert [path.stem for path in sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))] == sorted(NOTEBOOKS)
+
+
 def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project, monkeypatch):
     monkeypatch.setenv("FEATURE_GEOMETRY_NOTEBOOKS", str(toy_project.notebooks))
     study = load_study(toy_project.study_file, runs_folder=str(toy_project.runs))

@@ -127,11 +127,16 @@ def test_data_files_that_the_code_names_count(project, params, package):
     (package / "params" / "data").mkdir(parents=True)
     data = package / "params" / "data" / "groups.yaml"
     data.write_text("a")
+    (package / "params" / "data" / "unused.yaml").write_text("a")
     project.write_notebook("02_train_saes", "groups = open('params/data/groups.yaml')")
     before = stage_sources("02_train_saes", params, root=package)
-    assert "params/data/groups.yaml" in before
+    assert "params/data/groups.yaml" in before and "params/data/unused.yaml" not in before
     data.write_text("b")
     assert stage_sources("02_train_saes", params, root=package) != before
+    project.write_notebook("02_train_saes", "import helpers.models")
+    assert "params/data/groups.yaml" not in stage_sources("02_train_saes", params, root=package)
+    (package / "helpers/models/train.py").write_text("FILE = ROOT / 'params' / 'data' / 'groups.yaml'")
+    assert "params/data/groups.yaml" in stage_sources("02_train_saes", params, root=package)
 
 
 def test_lines_that_are_not_python_do_not_hide_the_imports(project, params, package):

@@ -8,9 +8,9 @@ import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from helpers.workflow.execute import execute_stage
@@ -109,6 +109,7 @@ def test_a_failing_notebook_leaves_its_traceback_and_no_result_and_the_others_wh
 
 
 def test_an_outdated_result_does_not_survive_a_failed_rerun(toy_project):
+    toy_project.content["notebooks"]["01_language_models"]["runs"].pop("b")
     toy_project.keep("01_language_models")
     assert toy_project.run().returncode == 0
     toy_project.write_notebook("01_language_models", FAIL)
@@ -168,7 +169,8 @@ def test_a_run_that_is_killed_leaves_no_lock_and_a_second_one_beside_it_is_refus
     assert results(toy_project) == {"01_language_models/a", "01_language_models/b"}
 
 
-def test_an_interrupted_run_stops_its_kernels(toy_project):
+@pytest.mark.parametrize("whole_group", [False, True], ids=["SIGTERM", "ctrl-c"])
+def test_an_interrupted_run_stops_its_kernels(toy_project, whole_group):
     toy_project.keep("01_language_models")
     pid_file = "stage.folder / 'pid'"
     toy_project.write_notebook(
@@ -186,15 +188,18 @@ def test_an_interrupted_run_stops_its_kernels(toy_project):
     try:
         files = [toy_project.study_folder / "01_language_models" / run / "pid" for run in "ab"]
         wait_for(lambda: all(path.exists() and path.read_text() for path in files), process)
-        process.send_signal(signal.SIGTERM)
+        if whole_group:  # what a terminal does
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert process.returncode == 130
-    assert "interrupted; the same command goes on where it stopped" in stderr
-    wait_for(lambda: not any(Path(f"/proc/{path.read_text()}").exists() for path in files), None)
+    assert stderr.strip() == "interrupted; the same command goes on where it stopped"
+    wait_for(lambda: not any(psutil.pid_exists(int(path.read_text())) for path in files), None, seconds=20)
 
 
 def wait_for(condition, process, *, seconds: float = 90) -> None:
