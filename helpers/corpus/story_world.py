@@ -138,7 +138,8 @@ class StoryWorld:
             raise ValueError(f"a probe form needs its ^; got '{form.template}'")
         values = form.fill(base, random)
         options = sorted({form.answer % {**values, **option} for option in _options(form)})
-        return Probe(kind, f"{story} {form.prompt % values}", form.answer % values, tuple(options))
+        prompt = f"{story} {form.prompt % values}".lstrip()
+        return Probe(kind, prompt, form.answer % values, tuple(options))
 
     def _tell(
         self,

@@ -12,7 +12,7 @@ from helpers.params import LanguageModelParams
 
 _MLP_FACTOR = 4
 # Narrow models start better from larger weights than the usual 0.02.
-_INITIAL_SCALE = 0.08
+_INITIAL_SCALE = {"gpt_neox": 0.06, "gpt2": 0.08}
 _POSITION_SCALE = 0.1
 _LOWEST_FREQUENCY = 1e-3
 
@@ -36,7 +36,7 @@ def _gpt_neox(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedMo
         attention_dropout=0.0,
         use_parallel_residual=True,
         tie_word_embeddings=False,
-        initializer_range=_INITIAL_SCALE,
+        initializer_range=_INITIAL_SCALE[params.architecture],
         **_token_ids(tokenizer),
     )
     return GPTNeoXForCausalLM(config)
@@ -55,7 +55,7 @@ def _gpt2(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedModel:
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         tie_word_embeddings=False,
-        initializer_range=_INITIAL_SCALE,
+        initializer_range=_INITIAL_SCALE[params.architecture],
         **_token_ids(tokenizer),
     )
     model = GPT2LMHeadModel(config)
