@@ -6,7 +6,6 @@ python -m tests.benchmarks.matching_workloads NAME [key=value ...]    prints one
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -41,7 +40,7 @@ def in_memory(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, **op
 
     warm_up()
     a, b = (synthetic(n_tokens, d_sae, l0, seed=seed) for seed in (1, 2))
-    before = peak_mib()
+    before = reset_peak()
     start, cpu = time.perf_counter(), time.process_time()
     pairs = match_features(a, b, **{"method": "nearest"} | options)
     return {
@@ -60,7 +59,7 @@ def plain_dense(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, bl
     import torch
 
     a, b = (synthetic(n_tokens, d_sae, l0, seed=seed)[:, :block].toarray() for seed in (1, 2))
-    x, y = ((torch.from_numpy(m) - m.mean(axis=0)) / (m.std(axis=0) + 1e-8) for m in (a, b))
+    x, y = (torch.from_numpy((m - m.mean(axis=0)) / (m.std(axis=0) + 1e-8)) for m in (a, b))
     (x[:, :64].T @ y).argmax(dim=0)
     start = time.perf_counter()
     (x.T @ y / n_tokens).max(dim=0)
@@ -80,7 +79,7 @@ def on_disk(
             if not (Path(temporary) / name).exists():
                 _write(Path(temporary) / name, n_tokens, d_sae, l0, seed=seed)
         warm_up()
-        before = peak_mib()
+        before = reset_peak()
         start = time.perf_counter()
         stores = [ActivationStore.open(Path(temporary) / name) for name in "ab"]
         pairs = match_features(*stores, method=method)
@@ -91,12 +90,13 @@ def on_disk(
 def collect(*, n_tokens: int = 200_000, d_sae: int = 16_384, k: int = 32) -> dict[str, float]:
     """Collect two dictionaries of a small random model on the story world and match them, in one process."""
     import torch
+    from sae_lens import TopKSAE, TopKSAEConfig
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
     from helpers.activations import collect_activations
     from helpers.corpus import StoryWorld, build_tokenizer, tokenize_corpus
     from helpers.matching import match_features
     from helpers.models import load_model
-    from sae_lens import TopKSAE, TopKSAEConfig
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     torch.manual_seed(0)
     world = StoryWorld()
@@ -123,7 +123,7 @@ def collect(*, n_tokens: int = 200_000, d_sae: int = 16_384, k: int = 32) -> dic
                 sae.W_enc.copy_(torch.randn(sae.W_enc.shape, generator=generator) / 10)
             dictionaries[hook_name] = (sae, hook_name)
         tokens = tokenize_corpus(world, tokenizer, context_size=128, n_tokens=n_tokens)
-        before = peak_mib()
+        before = reset_peak()
         start = time.perf_counter()
         stores = collect_activations(model, dictionaries, tokens, folder / "stores")
         collected = time.perf_counter()
@@ -156,8 +156,15 @@ def warm_up() -> None:
 
 
 def peak_mib() -> float:
-    """Peak resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak resident memory of this process since the last `reset_peak`, memory-mapped pages included."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def reset_peak() -> float:
+    """Let the peak start from what is resident now, and tell that."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_mib()
 
 
 def _write(path: Path, n_tokens: int, d_sae: int, l0: int, *, seed: int) -> None:
