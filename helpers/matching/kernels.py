@@ -49,6 +49,17 @@ def as_kernel_data(data: np.ndarray) -> np.ndarray:
     return data.view(np.uint16) if data.dtype == np.float16 else data
 
 
+def without_features(matrix: CsrRows, keep_mask: np.ndarray, n_values: int) -> CsrRows:
+    """A copy that holds only the values of some features, `n_values` in all; ids and shape stay."""
+    indptr = np.zeros(len(matrix.indptr), dtype=np.int64)
+    indices = np.empty(n_values, dtype=np.int32)
+    data = np.empty(n_values, dtype=matrix.data.dtype)
+    _filter(
+        matrix.indptr, matrix.indices, as_kernel_data(matrix.data), keep_mask, indptr, indices, as_kernel_data(data)
+    )
+    return CsrRows(indptr, indices, data, matrix.d_sae)
+
+
 def search_group(
     group: np.ndarray,
     features: np.ndarray,
@@ -113,6 +124,18 @@ def _gather_columns(indptr, indices, data, position, cursor, rows, values):  # p
                 rows[at] = row
                 values[at] = _widen(data[entry])
                 cursor[column] = at + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _filter(indptr, indices, data, keep_mask, new_indptr, new_indices, new_data):  # pragma: no cover (compiled)
+    at = 0
+    for row in range(indptr.size - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            if keep_mask[indices[entry]]:
+                new_indices[at] = indices[entry]
+                new_data[at] = data[entry]
+                at += 1
+        new_indptr[row + 1] = at
 
 
 @numba.njit(cache=True, nogil=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from helpers.activations import CsrRows
 from helpers.matching import kernels
 from helpers.matching.associations import association_terms
 from helpers.matching.candidates import BestPartners
@@ -24,6 +25,7 @@ from helpers.matching.inputs import Side
 
 BLOCK_VALUES = 1 << 26  # stored values of the by-feature side held at once: 0.5 GiB
 GROUPS_PER_THREAD = 16
+COMPACT_BELOW = 0.7  # share of the far side's values under which a copy without the others pays
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class SparseEngine:
         best = BestPartners(
             np.full((d_near, k), -1, np.int32), np.full((d_near, k), -np.inf), np.zeros(d_near, dtype=bool)
         )
-        rows, data = far.sparse, kernels.as_kernel_data(far.sparse.data)
+        rows = self._searched_rows(far, far_terms.scale > 0)
+        data = kernels.as_kernel_data(rows.data)
         counts = near.moments.counts
         firing_far = np.diff(rows.indptr)
         for features in _feature_blocks(terms.scale > 0, counts, self.block_values):
@@ -102,6 +105,14 @@ class SparseEngine:
                 with ThreadPoolExecutor(self.n_threads) as pool:
                     list(pool.map(work, groups))
         return best
+
+    def _searched_rows(self, far: Side, searched: np.ndarray) -> CsrRows:
+        """The far side by token; without the features that are not searched, where that is small and saves much."""
+        assert far.sparse is not None
+        n_values = int(far.moments.counts[searched].sum())
+        if n_values > min(self.block_values, COMPACT_BELOW * len(far.sparse.data)):
+            return far.sparse
+        return kernels.without_features(far.sparse, searched, n_values)
 
 
 def _feature_blocks(usable: np.ndarray, counts: np.ndarray, block_values: int) -> Iterator[np.ndarray]:
