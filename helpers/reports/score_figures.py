@@ -93,7 +93,10 @@ def score_curves(
             axes.fill_between(positions, mean - 2 * spread, mean + 2 * spread, color=GREY, alpha=0.3, linewidth=0)
             axes.plot(positions, mean, color=GREY, linestyle="--", label="wrong pairings")
             axes.plot(positions, score, color=BLUE, marker="o", markersize=4, label="true pairing")
-            axes.set(title=name, xlabel=x_label, ylabel=MEASURES[name].direction if number == 0 else "")
+            axes.set_title(name, pad=16)
+            axes.set(xlabel=x_label, ylabel=MEASURES[name].direction if number == 0 else "")
+            margin = 0.06 * (max(positions) - min(positions)) or 0.5
+            axes.set_xlim(min(positions) - margin, max(positions) + margin)
             _row_counts(axes, positions, [r.n_rows for r in row])
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
@@ -103,9 +106,9 @@ def score_curves(
 
 
 def _row_counts(axes: Axes, positions: Sequence[float], counts: Sequence[int]) -> None:
-    """Numbers of rows along the top: few scores at the right end come from few pairs."""
+    """Numbers of rows above the axes: scores at the right end may come from few pairs."""
     for position, count in list(zip(positions, counts, strict=True))[:: max(1, len(positions) // 4)]:
         axes.annotate(
-            f"{count:,}", (position, 1.0), xycoords=("data", "axes fraction"), xytext=(0, -2),
-            textcoords="offset points", ha="center", va="top", fontsize=7.5, color="#444444",
+            f"{count:,}", (position, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
+            textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color="#444444",
         )  # fmt: skip
