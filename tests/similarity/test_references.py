@@ -147,7 +147,7 @@ def test_svcca_keeps_exactly_enough_components():
     y = rng.standard_normal((60, 2))
     for n_directions in [*range(2, 12)] * 5:
         x = rng.standard_normal((60, n_directions))
-        x = np.linalg.qr(x - x.mean(0))[0]
+        x = np.linalg.qr(x - x.mean(0))[0] * rng.uniform(0.3, 3)
         for kept in range(1, n_directions + 1):
             for variance, expected in ((kept / n_directions, kept), (kept / n_directions - 0.01, kept)):
                 details = MEASURES["svcca"].compare(x, y, variance=variance).details
