@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from helpers.similarity.chance import require_low_chance
-from helpers.similarity.inputs import centred, nuclear_norm, paired_rows, require_choice, require_rows
+from helpers.similarity.inputs import (
+    centred,
+    distance_of_overlap,
+    nuclear_norm,
+    paired_rows,
+    require_choice,
+    require_rows,
+)
 from helpers.similarity.measure import SHAPE, Comparison, Measure
 
 KINDS = ("distance", "angular")
@@ -33,8 +40,9 @@ def prepare(x: Any, y: Any, *, kind: str = "distance") -> Comparison:
     transposed = side_x.T.copy()
 
     def evaluate(permutation: np.ndarray) -> float:
-        overlap = min(1.0, nuclear_norm(transposed @ side_y[permutation]))
-        return float(np.arccos(overlap)) if kind == "angular" else float(np.sqrt(2 - 2 * overlap))
+        distance = distance_of_overlap(nuclear_norm(transposed @ side_y[permutation]))
+        # The angle of which the distance is the chord.
+        return 2 * float(np.arcsin(distance / 2)) if kind == "angular" else distance
 
     return Comparison(pair.n_rows, evaluate, details={"chance": chance})
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from helpers.similarity.inputs import centred, paired_rows, require_rows
+from helpers.similarity.inputs import centred, distance_of_overlap, paired_rows, require_rows
 from helpers.similarity.measure import PAIRED, Comparison, Measure
 
 
@@ -28,7 +28,7 @@ def prepare(x: Any, y: Any) -> Comparison:
     def evaluate(permutation: np.ndarray) -> float:
         products = transposed @ side_y[permutation]
         columns = linear_sum_assignment(products, maximize=True)
-        return float(np.sqrt(max(0.0, 2 - 2 * float(products[columns].sum()))))
+        return distance_of_overlap(float(products[columns].sum()))
 
     return Comparison(pair.n_rows, evaluate)
 

@@ -142,13 +142,16 @@ def test_svcca_does_not_compare_a_fraction_with_the_total(sides):
 
 
 def test_svcca_keeps_exactly_enough_components():
-    """Five equal directions: each holds a fifth of the variance, and 0.6 is met by three, not four."""
-    x = np.linalg.qr(np.random.default_rng(0).standard_normal((40, 6)))[0]
-    x = np.linalg.qr(x - x.mean(0))[0][:, :5]
-    y = np.random.default_rng(1).standard_normal((40, 2))
-    assert MEASURES["svcca"].compare(x, y, variance=0.6).details["n_components_x"] == 3
-    assert MEASURES["svcca"].compare(x, y, variance=0.61).details["n_components_x"] == 4
-    assert MEASURES["svcca"].compare(x, y, variance=1.0).details["n_components_x"] == 5
+    """Equal directions: a share of k / n_directions is met by k components, rounding or not, and more needs one more."""
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal((60, 2))
+    for n_directions in [*range(2, 12)] * 5:
+        x = rng.standard_normal((60, n_directions))
+        x = np.linalg.qr(x - x.mean(0))[0] * rng.uniform(0.3, 3)
+        for kept in range(1, n_directions + 1):
+            for variance, expected in ((kept / n_directions, kept), (kept / n_directions - 0.01, kept)):
+                details = MEASURES["svcca"].compare(x, y, variance=variance).details
+                assert details["n_components_x"] == expected
 
 
 def test_cca_family_is_undefined_where_it_would_be_one_for_anything():
@@ -208,6 +211,16 @@ def test_rsa_with_many_ties_is_scipy(outer):
     x, y = rng.integers(0, 3, (40, 2)), rng.integers(0, 3, (40, 2))
     expected = distance_correlation(x.astype(float), y.astype(float), "euclidean", outer)
     assert rsa(x, y, inner="euclidean", outer=outer) == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("outer", ["spearman", "kendall"])
+def test_rsa_ties_are_those_of_the_mathematics_not_of_rounding(outer):
+    """Copies of a row at other lengths have the same cosine distances, which rounding would rank by chance."""
+    rng = np.random.default_rng(0)
+    x, y = (np.repeat(side, 4, axis=0) for side in rng.standard_normal((2, 10, 6)))
+    lengths = rng.uniform(0.1, 9, size=(40, 1))
+    expected = rsa(x, y, inner="cosine", outer=outer)
+    assert rsa(x * lengths, y / lengths, inner="cosine", outer=outer) == pytest.approx(expected, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "correlation"])
