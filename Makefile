@@ -25,7 +25,7 @@ export PYTHONPATH = $(CURDIR)
 .PHONY: help demo smoke test check lab bench setup clean-runs
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1@\2/' | column -t -s@
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP)  ## run the demo study and build its report (no network, about ten minutes)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/demo.yaml --cores $(CORES)

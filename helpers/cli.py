@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        if options.command == "run":
+            print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
 
 

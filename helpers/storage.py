@@ -14,6 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def project_path(path: str | Path) -> Path:
+    """A path of the parameters: absolute as it is, otherwise relative to the project, wherever the notebook runs."""
+    return PROJECT_ROOT / path
+
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:

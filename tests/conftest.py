@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from helpers.params import NOTEBOOKS
 
+pytest_plugins = ("tests.tiny",)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # What a toy notebook does after start_stage: it reads what it needs and leaves one file.
@@ -119,6 +121,7 @@ class ToyProject:
             capture_output=True,
             text=True,
             timeout=timeout,
+            check=False,
         )
 
 

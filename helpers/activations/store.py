@@ -197,6 +197,11 @@ class ActivationStore:
             stop = min(start + block_rows, self.n_tokens)
             yield start, self.csr_block(start, stop) if self.is_sparse else self._dense_file[start:stop]
 
+    @property
+    def n_bytes(self) -> int:
+        """Size on disk, in bytes."""
+        return sum(file.stat().st_size for file in self.path.iterdir())
+
     def checksum(self) -> str:
         """SHA-256 of the contents; equal for equal rows, features and values."""
         return self.manifest.checksum()

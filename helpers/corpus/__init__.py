@@ -1,20 +1,33 @@
 """Texts and their tokens: the story world, local and Hub texts, tokenising with masks."""
 
 from helpers.corpus.documents import Corpus, Document
+from helpers.corpus.ground_truth import concept_lookup, probes_of
+from helpers.corpus.held_out import PartOfCorpus, held_out_corpus, training_corpus
+from helpers.corpus.opening import open_corpus
+from helpers.corpus.readers import HubCorpus, LocalCorpus
 from helpers.corpus.story_world import Probe, StoryWorld
 from helpers.corpus.token_batch import TokenBatch
-from helpers.corpus.tokenizer import build_tokenizer, load_tokenizer, tokenizer_fingerprint
+from helpers.corpus.tokenizer import build_tokenizer, load_tokenizer, tokenizer_fingerprint, tokenizer_for
 from helpers.corpus.tokenizing import stream_sequences, tokenize_corpus
 
 __all__ = [
     "Corpus",
     "Document",
+    "HubCorpus",
+    "LocalCorpus",
+    "PartOfCorpus",
     "Probe",
     "StoryWorld",
     "TokenBatch",
     "build_tokenizer",
+    "concept_lookup",
+    "held_out_corpus",
     "load_tokenizer",
+    "open_corpus",
+    "probes_of",
     "stream_sequences",
     "tokenize_corpus",
     "tokenizer_fingerprint",
+    "tokenizer_for",
+    "training_corpus",
 ]

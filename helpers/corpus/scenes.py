@@ -224,14 +224,14 @@ WORLD_SCENES = (
 
 PEOPLE_SCENES = (
     _scene(
-        "because", 3.0,
+        "because", 5.0,
         "{Hero} was {feeling} because ^{he} had {finding} the {belonging}.",
         "{Hero} {facial} because ^{he} was {feeling}.",
         "{Hero} {motion} home after ^{he} had {harm} the {thing}.",
         probe="pronoun",
     ),
     _scene(
-        "own", 2.5,
+        "own", 3.5,
         "{Hero} {taking} the {belonging} with ^{his} {body_part}.",
         "{Hero} raised ^{his} {body_part}.",
         "{Hero} put on ^{his} {clothing} and {his} {clothing2}.",
@@ -279,7 +279,7 @@ FEELING_SCENES = (
     _scene("disgust", 0.9, "The {dish} smelled rotten. {Hero} was {disgust}.", "{Hero} was {disgust} by the dirty {room}."),
     _scene("pride", 0.9, "{Hero} finished the {subject} test and felt {pride}.", "{Hero} reached the top of the mountain. {He} was {pride}."),
     _scene("calm", 0.9, "{Hero} rested by the {water} and felt {calm}.", "All was still. {Hero} was {calm} and {calm2}."),
-    _scene("tiredness", 0.9, "{Hero} worked all {time_of_day} and was {tiredness}.", "After the long march {he} was {degree} {tiredness}."),
+    _scene("tiredness", 0.9, "{Hero} worked all {time_of_day} and was {tiredness}.", "After the long journey {he} was {degree} {tiredness}."),
     _scene("gratitude", 0.8, "{Friend} saved the life of {hero}. {He} was {gratitude}.", "\"Thank you,\" {speech} {hero}, who felt {gratitude}."),
     _scene("boredom", 0.8, "{Hero} had nothing to do and was {boredom}.", "The speech was too long. {Hero} felt {boredom}."),
     _scene("envy", 0.8, "{Friend} had a better {belonging}. {Hero} was {envy}.", "{Hero} wanted the {treasure} of {friend} and felt {envy}."),

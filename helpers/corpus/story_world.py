@@ -138,7 +138,8 @@ class StoryWorld:
             raise ValueError(f"a probe form needs its ^; got '{form.template}'")
         values = form.fill(base, random)
         options = sorted({form.answer % {**values, **option} for option in _options(form)})
-        return Probe(kind, f"{story} {form.prompt % values}", form.answer % values, tuple(options))
+        prompt = f"{story} {form.prompt % values}".lstrip()
+        return Probe(kind, prompt, form.answer % values, tuple(options))
 
     def _tell(
         self,
@@ -255,7 +256,8 @@ def _read_tokens(form: Form, vocabulary: set[str]) -> int:
 
 
 def _check_words(vocabulary: set[str], lexicon: Lexicon) -> None:
-    known = {word.lower() for words in lexicon.concepts.values() for word in words}
-    unknown = sorted({text.strip().lower() for text in vocabulary if text.strip().isalpha()} - known)
+    known = lexicon.concept_by_word
+    words = {text.strip() for text in vocabulary if text.strip().isalpha()}
+    unknown = sorted(word for word in words if word not in known and word[0].lower() + word[1:] not in known)
     if unknown:
         raise ValueError(f"every word of a form needs a concept; add to the lexicon: {', '.join(unknown)}")

@@ -6,7 +6,7 @@ Rows: row r of anything computed on a batch (a store of activations, a table) is
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,11 @@ class TokenBatch:
     def row_locations(self) -> Int64[np.ndarray, "n_tokens 2"]:
         """(sequence, column) of every row."""
         return np.argwhere(self.keep_mask)
+
+    def sequences(self, start: int, stop: int) -> TokenBatch:
+        """Sequences start..stop as a batch of their own; rows keep their order."""
+        part = slice(start, stop)
+        return replace(self, **{name: getattr(self, name)[part] for name in _DTYPES})
 
     def fingerprint(self) -> str:
         """Hex SHA-256 over every array and the tokenizer: equal means the same rows."""

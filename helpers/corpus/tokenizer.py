@@ -13,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import StoryWorld
 
 BOS, PAD, UNK = "<|bos|>", "<|pad|>", "<|unk|>"
@@ -37,6 +38,19 @@ def build_tokenizer(world: StoryWorld) -> PreTrainedTokenizerFast:
         unk_token=UNK,
         clean_up_tokenization_spaces=False,
     )
+
+
+def tokenizer_for(corpus: Corpus, *, name_or_path: str = "", revision: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a new model: a named one, or by default the story world's own.
+
+    Raises:
+        ValueError: no name is given and the corpus has no tokenizer of its own, or the named one cannot be loaded.
+    """
+    if name_or_path:
+        return load_tokenizer(name_or_path, revision=revision)
+    if isinstance(corpus, StoryWorld):
+        return build_tokenizer(corpus)
+    raise ValueError(f"{corpus.name} has no tokenizer of its own; set `tokenizer` to a Hub name or a folder, e.g. gpt2")
 
 
 def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
+    from helpers.features.examples import TopExamples
 
 NEWLINE = "\u23ce"
 REPLACEMENT = "\ufffd"  # what decoding gives for a token that is a part of a character
@@ -67,6 +68,19 @@ def context_texts(
     return [
         _context(tokens, locations[row], tokenizer, before=before, after=after) if row >= 0 else None for row in rows
     ]
+
+
+def example_contexts(
+    examples: TopExamples, feature: int, tokens: TokenBatch, tokenizer: Any, *, n: int | None = None
+) -> list[Context]:
+    """Contexts of a feature's strongest examples, the strongest first.
+
+    Args:
+        n: at most so many; None takes all that there are.
+    """
+    rows = examples.rows[feature]
+    found = context_texts(tokens, rows[rows >= 0][:n], tokenizer)
+    return [context for context in found if context is not None]
 
 
 def _context(tokens: TokenBatch, location: np.ndarray, tokenizer: Any, *, before: int, after: int) -> Context:

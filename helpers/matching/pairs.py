@@ -59,6 +59,12 @@ class FeaturePairs:
         searched = self.ids_a if self.settings["direction"] == "b_to_a" else self.ids_b
         return len(np.unique(searched)) / self.n_pairs if self.n_pairs else 0.0
 
+    def most_shared(self, side: str, *, n: int) -> list[tuple[int, int]]:
+        """The `n` features of side "a" or "b" that are in the most pairs: (feature id, pairs), the most popular first."""
+        counts = self.partner_counts(side)
+        order = np.argsort(-counts, kind="stable")[:n]
+        return [(int(feature), int(counts[feature])) for feature in order if counts[feature] > 0]
+
     def above(self, min_corr: float) -> FeaturePairs:
         """Only the pairs with an association of at least `min_corr`; features that lose all their pairs are unmatched."""
         return self.select(self.corr >= min_corr, min_corr=float(min_corr))

@@ -8,21 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import pickle
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from helpers.params import LanguageModelParams
-from helpers.storage import atomic_folder
+from helpers.storage import atomic_folder, read_json, sha256_file, write_json
 
-_WEIGHTS, _STATE = "weights.safetensors", "state.pt"
+_WEIGHTS, _STATE, _MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
 _RECIPE_CODE = ("corpus/*.py", "models/*.py", "../params/data/story_world.yaml")
 # What does not change the trained weights.
 _IRRELEVANT = {"runs_folder", "study", "run", "n_eval_tokens", "device"}
@@ -67,7 +65,9 @@ def save_checkpoint(
     """Write a checkpoint to `folder`, atomically, in place of the one before."""
     with atomic_folder(folder) as partial:
         save_file({name: tensor.contiguous() for name, tensor in _own_weights(model).items()}, partial / _WEIGHTS)
-        torch.save({"recipe": recipe, "optimizer": optimizer.state_dict(), **vars(progress)}, partial / _STATE)
+        torch.save({"optimizer": optimizer.state_dict(), **vars(progress)}, partial / _STATE)
+        checksums = {name: sha256_file(partial / name) for name in (_WEIGHTS, _STATE)}
+        write_json(partial / _MANIFEST, {"recipe": recipe, "sha256": checksums})
 
 
 def load_checkpoint(
@@ -78,18 +78,17 @@ def load_checkpoint(
     Raises:
         ValueError: the checkpoint is damaged.
     """
-    if not (folder / _STATE).exists():
+    if not (folder / _MANIFEST).exists():
         return None
-    try:
-        state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
-        weights = load_file(folder / _WEIGHTS)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"the checkpoint in '{folder}' is damaged ({error}); delete that folder and run again"
-        ) from error
-    if state.pop("recipe") != recipe:
+    manifest = read_json(folder / _MANIFEST)
+    if manifest["recipe"] != recipe:
         _log.warning("The checkpoint in %s belongs to other parameters or code; training starts anew.", folder)
         return None
+    for name, checksum in manifest["sha256"].items():
+        if not (folder / name).exists() or sha256_file(folder / name) != checksum:
+            raise ValueError(f"'{name}' of the checkpoint in '{folder}' is damaged; delete that folder and run again")
+    state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+    weights = load_file(folder / _WEIGHTS)
     model.load_state_dict(weights, strict=False)
     optimizer.load_state_dict(state.pop("optimizer"))
     return Progress(**state)

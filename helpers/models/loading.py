@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from transformer_lens.model_bridge import TransformerBridge
+from transformers.utils import logging as transformers_logging
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -49,12 +52,13 @@ def load_model(
     """
     name = str(name_or_path)
     try:
-        model = TransformerBridge.boot_transformers(
-            name,
-            device=resolve_device(device) if isinstance(device, str) else device,
-            dtype=_DTYPES[dtype] if isinstance(dtype, str) else dtype,
-            revision=revision,
-        )
+        with quiet_transformers():
+            model = TransformerBridge.boot_transformers(
+                name,
+                device=resolve_device(device) if isinstance(device, str) else device,
+                dtype=_DTYPES[dtype] if isinstance(dtype, str) else dtype,
+                revision=revision,
+            )
     except (OSError, ValueError, KeyError, HfHubHTTPError) as error:
         raise ValueError(_reason(name, error)) from error
     if center_writing_weights:
@@ -70,6 +74,18 @@ def load_model(
     return model
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without transformers' own bars for weights that load or save in a moment."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
 def _reason(name: str, error: Exception) -> str:
     """One sentence: what was asked for, what went wrong, what to do."""
     causes: list[BaseException] = []
@@ -81,8 +97,16 @@ def _reason(name: str, error: Exception) -> str:
     if any(isinstance(entry, GatedRepoError) for entry in causes) or "gated repo" in text:
         return f"the model '{name}' is gated on the Hub; accept its terms there and log in with `hf auth login`"
     if any(isinstance(entry, LocalEntryNotFoundError) for entry in causes) or "couldn't connect" in text:
-        return f"the model '{name}' is neither a folder nor in the local Hub cache, and the Hub cannot be reached; connect or give a folder"
-    if any(isinstance(entry, RepositoryNotFoundError) for entry in causes) or "not a valid model identifier" in text:
-        return f"no model folder or Hub model is called '{name}'; check the name (and, for private models, `hf auth login`)"
+        return (
+            f"the model '{name}' is neither a folder nor in the local Hub cache, and the Hub cannot be reached; "
+            "connect to the network or give a folder"
+        )
+    if any(isinstance(entry, RepositoryNotFoundError) for entry in causes) or any(
+        phrase in text for phrase in ("not a valid model identifier", "repo id must")
+    ):
+        return (
+            f"no model folder or Hub model is called '{name}'; "
+            "check the name (and, for private models, `hf auth login`)"
+        )
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return f"expected a model folder or Hub name; '{name}' could not be loaded: {first_line}; check the folder's files"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from transformer_lens.model_bridge import TransformerBridge
@@ -16,9 +17,19 @@ Model = TransformerBridge | PreTrainedModel
 _PROBES_AT_ONCE = 64
 
 
-def next_token_loss(model: TransformerBridge, batch: TokenBatch, *, batch_size: int = 32) -> float:
+def next_token_loss(
+    model: TransformerBridge,
+    batch: TokenBatch,
+    *,
+    batch_size: int = 32,
+    hook_of: Callable[[TokenBatch], tuple[str, Callable[..., torch.Tensor]]] | None = None,
+) -> float:
     """Mean loss of predicting the kept tokens that have a token before them, in nats a token.
 
+    Args:
+        batch_size: sequences a forward pass.
+        hook_of: makes the forward hook (name, function) of a part of the batch, e.g. one that replaces activations;
+            it must name a hook that the model has (`require_hook`).
     Raises:
         ValueError: there is no such token, or ids or length do not fit the model.
     """
@@ -27,7 +38,9 @@ def next_token_loss(model: TransformerBridge, batch: TokenBatch, *, batch_size: 
         input_ids = batch_input_ids(model, part)
         targets = torch.from_numpy(part.keep_mask[:, 1:]).to(input_ids.device)
         with torch.no_grad():
-            logits = model_logits(model, input_ids)[:, :-1].float()
+            hooks = [] if hook_of is None else [hook_of(part)]
+            with model.hooks(fwd_hooks=hooks):
+                logits = model_logits(model, input_ids)[:, :-1].float()
         losses = torch.nn.functional.cross_entropy(logits[targets], input_ids[:, 1:][targets], reduction="none")
         total += float(losses.double().sum())
         n_targets += losses.numel()
@@ -77,7 +90,8 @@ def model_logits(model: Model, input_ids: torch.Tensor) -> torch.Tensor:
 
 def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> torch.Tensor:
     bos = start_token_id(tokenizer)
-    encoded = [[bos, *ids] for ids in tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
+    room = _context_size(model) - 1
+    encoded = [[bos, *ids[-room:]] for ids in tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
     longest = max(map(len, encoded))
     # padded on the right with any id: what follows a token cannot change its logits
     input_ids = torch.tensor([ids + [bos] * (longest - len(ids)) for ids in encoded])
@@ -86,6 +100,12 @@ def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequ
     with torch.no_grad():
         logits = model_logits(model, input_ids.to(device)).float().cpu()
     return logits[torch.arange(len(encoded)), last]
+
+
+def _context_size(model: Model) -> int:
+    """Positions that the model has; a longer prompt loses its beginning."""
+    config: Any = model.original_model.config if isinstance(model, TransformerBridge) else model.config
+    return int(config.max_position_embeddings)
 
 
 def _single_token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:

@@ -40,16 +40,7 @@ def split_batch(tokens: TokenBatch, *, batch_size: int) -> Iterator[TokenBatch]:
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1; got {batch_size}; raise it")
     for start in range(0, tokens.n_sequences, batch_size):
-        part = slice(start, start + batch_size)
-        yield TokenBatch(
-            input_ids=tokens.input_ids[part],
-            keep_mask=tokens.keep_mask[part],
-            attention_mask=tokens.attention_mask[part],
-            documents=tokens.documents[part],
-            starts=tokens.starts[part],
-            tokenizer_fingerprint=tokens.tokenizer_fingerprint,
-            bos_columns=tokens.bos_columns,
-        )
+        yield tokens.sequences(start, start + batch_size)
 
 
 def batch_input_ids(model: TransformerBridge, batch: TokenBatch) -> torch.Tensor:

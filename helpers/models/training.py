@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from helpers.corpus import Corpus, Probe, StoryWorld, TokenBatch, stream_sequences, tokenizer_fingerprint
+from helpers.corpus import Corpus, TokenBatch, probes_of, stream_sequences, tokenizer_fingerprint
 from helpers.models.architectures import new_model
 from helpers.models.checkpoints import Progress, load_checkpoint, save_checkpoint, training_recipe
 from helpers.models.history import TrainingHistory
-from helpers.models.loading import resolve_device
+from helpers.models.loading import quiet_transformers, resolve_device
 from helpers.models.measures import probe_accuracies
+from helpers.params import LanguageModelParams
 from helpers.progress import progress_bar
 from helpers.storage import atomic_folder, read_json, write_json
 
@@ -33,7 +34,7 @@ MAX_GRADIENT_NORM = 1.0
 N_LOSS_POINTS = 100
 N_PROBE_POINTS = 8
 N_CHECKPOINTS = 8
-PROBES_A_KIND = 40
+PROBES_A_KIND = 20
 _IGNORED = -100  # cross-entropy's label of positions without a target
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def train_language_model(
         return TrainingHistory.load(folder / HISTORY_FILE)
     training = _Training(params, folder=folder, tokenizer=tokenizer, corpus=corpus, recipe=recipe)
     history = training.run()
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder) as partial, quiet_transformers():
         training.model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         history.save(partial / HISTORY_FILE)
@@ -94,14 +95,15 @@ class _Training:
     ) -> None:
         self.params, self.tokenizer, self.corpus, self.recipe = params, tokenizer, corpus, recipe
         self.checkpoint = folder.with_name(f".{folder.name}.checkpoint")
-        self.model: PreTrainedModel = new_model(params, tokenizer=tokenizer).to(resolve_device(params.device))
+        self.model: PreTrainedModel = new_model(params, tokenizer=tokenizer)
+        torch.nn.Module.to(self.model, resolve_device(params.device))
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=params.learning_rate, betas=BETAS, weight_decay=0.0
         )
         found = load_checkpoint(self.checkpoint, recipe=recipe, model=self.model, optimizer=self.optimizer)
         self.progress = found or Progress(next_checkpoint=params.n_train_tokens // N_CHECKPOINTS)
         self.history = TrainingHistory.from_dict(self.progress.history or {})
-        self.probes = _probes(corpus)
+        self.probes = probes_of(corpus, n_probes=PROBES_A_KIND)
 
     def run(self) -> TrainingHistory:
         """Train to the end."""
@@ -157,7 +159,7 @@ class _Training:
         self.optimizer.step()
         progress.n_tokens += n_tokens
         progress.n_steps += 1
-        progress.window_loss += float(loss) * n_tokens
+        progress.window_loss += loss.item() * n_tokens
         progress.window_tokens += n_tokens
         self._move_on(batch)
         return n_tokens
@@ -200,9 +202,3 @@ def learning_rate_factor(share: float) -> float:
     if share < WARMUP_SHARE:
         return max(share / WARMUP_SHARE, 0.01)
     return max((1.0 - share) / (1.0 - WARMUP_SHARE), 0.0)
-
-
-def _probes(corpus: Corpus) -> list[Probe]:
-    if not isinstance(corpus, StoryWorld):
-        return []
-    return [probe for kind in corpus.probe_kinds for probe in corpus.probes(kind, n_probes=PROBES_A_KIND)]

@@ -7,13 +7,15 @@ ignore the pairing are compared with Gaussian matrices of y's shape instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import beta
 
+from helpers.progress import progress_bar
 from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
 
 #: Prepared scores agree with recomputed ones to this share; null scores this close to the observed one are ties.
@@ -104,8 +106,31 @@ def permutation_test(
             measure, entry.direction, entry.null, null=np.empty(0), n_rows=len(y), undefined=str(reason),
             settings=settings, **nothing,
         )  # fmt: skip
-    null = np.fromiter(_null_scores(entry, comparison, n_permutations, seed), dtype=np.float64, count=n_permutations)
+    scores = shown_when_long(
+        _null_scores(entry, comparison, n_permutations, seed),
+        total=n_permutations,
+        description=f"{measure} null",
+        unit="permutations",
+    )
+    null = np.fromiter(scores, dtype=np.float64, count=n_permutations)
     return _summarise(entry, comparison.score(), null, comparison.n_rows, {**settings, **comparison.details})
+
+
+def shown_when_long(
+    values: Iterable[float], *, total: int, description: str, unit: str, patience: float = 2.0
+) -> Iterator[float]:
+    """The same values; from `patience` seconds on with a progress bar, so that quick tests stay silent."""
+    started, bar = monotonic(), None
+    try:
+        for done, value in enumerate(values, start=1):
+            yield value
+            if bar is not None:
+                bar.update(1)
+            elif done < total and monotonic() - started > patience:
+                bar = progress_bar(total=total, description=description, unit=unit, initial=done)
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def null_rng(seed: int) -> np.random.Generator:

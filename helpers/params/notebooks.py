@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from helpers.params.corpora import CorpusParams
 
-RunName = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
-
 
 class NotebookParams(BaseModel):
     """What every notebook takes."""
@@ -50,6 +48,7 @@ class LanguageModelParams(NotebookParams):
     revision: str | None = Field(None, description="pretrained only: commit or tag")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
+    tokenizer: str = Field("", description="train only: Hub name or folder; empty takes the story world's own")
     architecture: Literal["gpt_neox", "gpt2"] = "gpt_neox"
     n_layers: int = Field(3, ge=1)
     d_model: int = Field(96, ge=8, description="residual width")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from helpers.params.notebooks import (
     CompareSpacesParams,
@@ -50,15 +51,15 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
 }
 
 
-def runs_read(notebook: str, params: NotebookParams) -> list[tuple[str, str, str]]:
-    """The runs that `params` name directly, in order.
+def runs_read(notebook: str, values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The runs that parameter values name directly, in order; values of another type than text are passed over.
 
     Returns:
         (parameter, notebook, run) of each.
     """
     found = []
     for key, source in NOTEBOOKS[notebook].reads.items():
-        value = getattr(params, key)
-        names = [value] if isinstance(value, str) else value
-        found += [(key, source, name) for name in names]
+        value = values.get(key)
+        names = value if isinstance(value, list) else [value]
+        found += [(key, source, name) for name in names if isinstance(name, str)]
     return found

@@ -88,6 +88,7 @@ class _Reader:
         self.path = path
         self.runs_folder = runs_folder
         self.problems: list[str] = []
+        self.values: dict[tuple[str, str], Mapping[str, Any]] = {}  # (notebook, run) -> what the file says, merged
 
     def read(self, content: Any) -> Study | None:
         if not self._is_mapping(content, "the file", required=True):
@@ -111,7 +112,7 @@ class _Reader:
             if notebook in sections
         }
         self._known_keys(sections, tuple(NOTEBOOKS), "notebooks", what="notebook")
-        self._check_references(notebooks, sections)
+        self._check_references(sections)
         good = {n: {r: p for r, p in runs.items() if p is not None} for n, runs in notebooks.items()}
         return Study(
             path=self.path,
@@ -141,12 +142,13 @@ class _Reader:
             if not self._name(run, run_place) or not self._is_mapping(overrides, run_place):
                 continue
             layers = [("common", shared), (f"{place}.common", own), (run_place, overrides)]
-            result[run] = self._params(params_class, layers, study, run)
+            result[run] = self._params(notebook, layers, study, run)
         return result
 
     def _params(
-        self, params_class: type[NotebookParams], layers: list[tuple[str, Mapping[str, Any]]], study: str, run: str
+        self, notebook: str, layers: list[tuple[str, Mapping[str, Any]]], study: str, run: str
     ) -> NotebookParams | None:
+        params_class = NOTEBOOKS[notebook].params
         values: dict[str, Any] = {}
         origin: dict[str, str] = {}
         for place, layer in layers:
@@ -157,6 +159,7 @@ class _Reader:
             values.update(given)
             origin.update(dict.fromkeys(given, place))
         values |= {"study": study, "run": run, "runs_folder": self.runs_folder}
+        self.values[notebook, run] = values
         try:
             return params_class.model_validate(values, strict=True)
         except ValidationError as error:
@@ -170,40 +173,27 @@ class _Reader:
         }
         self._known_keys(common, sorted(known | set(_FILLED_IN)), "common")
 
-    def _check_references(
-        self, notebooks: Mapping[str, Mapping[str, NotebookParams | None]], sections: Mapping[str, Any]
-    ) -> None:
-        for notebook, runs in notebooks.items():
-            for run, params in runs.items():
-                if params is None:
-                    continue
-                place = f"notebooks.{notebook}.runs.{run}"
-                for key, source, name in runs_read(notebook, params):
-                    if source not in sections:
-                        self._report(place, f"{key}: reads {source}, which this study does not list; add it")
-                    elif name not in notebooks.get(source, {}):
-                        known = list(notebooks.get(source, {}))
-                        self._report(place, f"{key}: {source} has no run '{name}'{_hint(name, known)}")
-                self._check_members(notebook, params, notebooks, place)
-
-    def _check_members(
-        self,
-        notebook: str,
-        params: NotebookParams,
-        notebooks: Mapping[str, Mapping[str, NotebookParams | None]],
-        place: str,
-    ) -> None:
-        entry = NOTEBOOKS[notebook]
-        for key, (reading, listing) in entry.members.items():
-            source, name = entry.reads[reading], getattr(params, reading)
-            upstream = notebooks.get(source, {}).get(name)
-            if upstream is None:
-                continue
-            items, value = getattr(upstream, listing), getattr(params, key)
-            if value not in items:
-                self._report(
-                    place, f"{key}: '{value}' is not among the {listing} of {source}/{name}{_hint(value, items)}"
-                )
+    def _check_references(self, sections: Mapping[str, Any]) -> None:
+        """Every run that a parameter names must be there; also for runs whose other parameters are wrong."""
+        runs: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for (notebook, run), values in self.values.items():
+            runs.setdefault(notebook, {})[run] = values
+        for (notebook, run), values in self.values.items():
+            place = f"notebooks.{notebook}.runs.{run}"
+            for key, source, name in runs_read(notebook, values):
+                if source not in sections:
+                    self._report(place, f"{key}: reads {source}, which this study does not list; add it")
+                elif name not in runs.get(source, {}):
+                    self._report(place, f"{key}: {source} has no run '{name}'{_hint(name, list(runs.get(source, {})))}")
+            for key, (reading, listing) in NOTEBOOKS[notebook].members.items():
+                source, upstream, value = NOTEBOOKS[notebook].reads[reading], values.get(reading), values.get(key)
+                items = runs.get(source, {}).get(str(upstream), {}).get(listing)
+                if isinstance(items, list) and isinstance(value, str) and value not in items:
+                    known = [str(item) for item in items]
+                    self._report(
+                        place,
+                        f"{key}: '{value}' is not among the {listing} of {source}/{upstream}{_hint(value, known)}",
+                    )
 
     def _name(self, value: Any, place: str) -> bool:
         if isinstance(value, str) and _NAME.fullmatch(value):

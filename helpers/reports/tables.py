@@ -7,6 +7,7 @@ text colour, and so read alike in JupyterLab, in Colab and in the rendered repor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Protocol
 
@@ -14,9 +15,12 @@ from typing import Protocol
 class MarkedText(Protocol):
     """A stretch of text with one marked token (helpers.features.Context)."""
 
-    before: str
-    token: str
-    after: str
+    @property
+    def before(self) -> str: ...  # pragma: no cover
+    @property
+    def token(self) -> str: ...  # pragma: no cover
+    @property
+    def after(self) -> str: ...  # pragma: no cover
 
 
 _STYLE = """<style>
@@ -28,6 +32,7 @@ _STYLE = """<style>
 .fg td.number {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap}
 .fg th.number {text-align: right}
 .fg mark {background: #f0e442; color: #000; border-radius: 3px; padding: 0 0.15em; font-weight: 600}
+.fg .id {float: right; opacity: 0.6; font-size: 0.85em; padding-left: 0.6em}
 .fg .context {display: block; margin-bottom: 0.15em}
 .fg-text {white-space: pre-wrap; border-left: 3px solid #0072b2; padding: 0.4em 1em; margin: 0.6em 0}
 .fg-scroll {overflow-x: auto}
@@ -67,18 +72,26 @@ def examples_table(features: Mapping[str, Sequence[MarkedText]], *, caption: str
     return _table(f"{head}<tbody>{body}</tbody>", caption)
 
 
+@dataclass(frozen=True)
+class PairRow:
+    """One pair of features: its value as text, and the id and top contexts of both partners."""
+
+    value: str
+    id_a: int
+    id_b: int
+    contexts_a: Sequence[MarkedText]
+    contexts_b: Sequence[MarkedText]
+
+
 def pairs_table(
-    pairs: Sequence[tuple[str, Sequence[MarkedText], Sequence[MarkedText]]],
-    *,
-    names: tuple[str, str],
-    caption: str = "",
-    value: str = "correlation",
+    pairs: Sequence[PairRow], *, names: tuple[str, str], caption: str = "", value: str = "correlation"
 ) -> str:
     """One row a pair: its value, and the top contexts of both partners side by side."""
     head = "".join(_cell("th", text, False) for text in (value, f"feature of {names[0]}", f"its partner in {names[1]}"))
     body = "".join(
-        f"<tr>{_cell('td', number, True)}<td>{_contexts(left)}</td><td>{_contexts(right)}</td></tr>"
-        for number, left, right in pairs
+        f"<tr>{_cell('td', pair.value, True)}<td>{_feature(pair.id_a, pair.contexts_a)}</td>"
+        f"<td>{_feature(pair.id_b, pair.contexts_b)}</td></tr>"
+        for pair in pairs
     )
     return _table(f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", caption)
 
@@ -98,11 +111,20 @@ def _cell(tag: str, text: str, number: bool) -> str:
     return f'<{tag} class="number">{escape(text)}</{tag}>' if number else f"<{tag}>{escape(text)}</{tag}>"
 
 
+def _feature(feature_id: int, texts: Sequence[MarkedText]) -> str:
+    return f'<span class="id">{int(feature_id)}</span>{_contexts(texts)}'
+
+
 def _contexts(texts: Sequence[MarkedText]) -> str:
-    return "".join(
-        f'<span class="context">{_visible(t.before)}<mark>{_visible(t.token)}</mark>{_visible(t.after)}</span>'
-        for t in texts
-    )
+    return "".join(f'<span class="context">{_marked(text)}</span>' for text in texts)
+
+
+def _marked(text: MarkedText) -> str:
+    """The mark covers the token without the space before it; a token of white space alone stays visible."""
+    token = _visible(text.token)
+    word = token.lstrip(" ")
+    space = " " if word != token else ""
+    return f"{_visible(text.before)}{space}<mark>{word or '&nbsp;'}</mark>{_visible(text.after)}"
 
 
 def _visible(text: str) -> str:

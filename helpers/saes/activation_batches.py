@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus import Corpus, TokenBatch, stream_sequences
@@ -39,7 +40,7 @@ class ActivationBatches:
         buffer_sequences: sequences shuffled together.
     """
 
-    model: torch.nn.Module
+    model: TransformerBridge
     tokenizer: PreTrainedTokenizerBase
     corpus: Corpus
     hook_name: str

@@ -16,7 +16,7 @@ from sae_lens import SAE
 from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
 from helpers.params import TrainSaeParams
-from helpers.storage import read_json, write_json
+from helpers.storage import project_path, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SaeReference:
         """The SAE that a run of 02_train_saes ends with: its own folder "sae", a given folder, or a release."""
         if params.source == "release":
             return cls("release", params.hook_name, release=params.release, sae_id=params.sae_id)
-        folder = "sae" if params.source == "train" else str(Path(params.folder).resolve())
+        folder = "sae" if params.source == "train" else str(project_path(params.folder))
         return cls("folder", params.hook_name, folder=folder)
 
     @classmethod

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from sae_lens import SAE
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
-from helpers.models import next_token_loss, stream_activations
+from helpers.models import next_token_loss, require_hook, split_batch, stream_activations
 from helpers.progress import progress_bar
 
 
@@ -26,7 +27,7 @@ class SaeMeasurement:
     """Quality of one SAE on held-out tokens.
 
     l0: mean active features a token; fvu: fraction of variance unexplained, 0 = perfect, 1 = no better than the mean;
-    dead_share: share of features that fire on none of the `n_tokens` tokens; density: (d_sae,) share of tokens on which
+    dead_share: share of features that fire on none of the `n_tokens` tokens; feature_counts: (d_sae,) tokens on which
     each feature fires; loss_*: nats a token of the model as it is, with the reconstruction spliced in, and with zeros;
     loss_recovered: (loss_zero - loss_spliced) / (loss_zero - loss_model), 1 = nothing lost.
     """
@@ -35,7 +36,7 @@ class SaeMeasurement:
     l0: float
     fvu: float
     dead_share: float
-    density: np.ndarray
+    feature_counts: np.ndarray
     loss_model: float
     loss_spliced: float
     loss_zero: float
@@ -48,7 +49,7 @@ class SaeMeasurement:
 
 @torch.no_grad()
 def measure_sae(
-    sae: SAE, *, model: torch.nn.Module, hook_name: str, tokens: TokenBatch, batch_size: int = 32
+    sae: SAE, *, model: TransformerBridge, hook_name: str, tokens: TokenBatch, batch_size: int = 32
 ) -> SaeMeasurement:
     """Measure an SAE on the kept tokens of `tokens`.
 
@@ -58,30 +59,26 @@ def measure_sae(
     Raises:
         ValueError: the SAE's d_in is not the width of the hook, or an activation is not finite.
     """
+    require_hook(model, hook_name)
     sums = _Sums(sae)
-    losses = {"model": 0.0, "spliced": 0.0, "zero": 0.0}
-    n_targets = 0
-    with progress_bar(total=tokens.n_sequences, description="Measuring SAE", unit="sequences") as bar:
-        for start in range(0, tokens.n_sequences, batch_size):
-            batch = tokens.sequences(start, start + batch_size)
-            keep = torch.from_numpy(batch.keep_mask)
-            for _, activations in stream_activations(model, [batch], [hook_name]):
-                sums.add(activations[hook_name][keep.to(activations[hook_name].device)].float())
-            targets = batch.n_targets
-            n_targets += targets
-            for name, replace in (("model", None), ("spliced", sae), ("zero", torch.zeros_like)):
-                hooks = [] if replace is None else [(hook_name, _replace_kept(keep, replace))]
-                losses[name] += next_token_loss(model, batch, fwd_hooks=hooks) * targets
+    with progress_bar(total=tokens.n_sequences, description="Encoding with the SAE", unit="sequences") as bar:
+        for batch, activations in stream_activations(model, split_batch(tokens, batch_size=batch_size), [hook_name]):
+            acts = activations[hook_name]
+            sums.add(acts[torch.from_numpy(batch.keep_mask).to(acts.device)].float())
             bar.update(batch.n_sequences)
+    losses = {
+        name: next_token_loss(model, tokens, batch_size=batch_size, hook_of=_replacing(hook_name, replacement))
+        for name, replacement in (("spliced", sae), ("zero", torch.zeros_like))
+    }
     return SaeMeasurement(
         n_tokens=sums.n,
         l0=float(sums.firings.sum() / sums.n),
         fvu=sums.fvu(),
         dead_share=float((sums.firings == 0).mean()),
-        density=sums.firings / sums.n,
-        loss_model=losses["model"] / n_targets,
-        loss_spliced=losses["spliced"] / n_targets,
-        loss_zero=losses["zero"] / n_targets,
+        feature_counts=sums.firings,
+        loss_model=next_token_loss(model, tokens, batch_size=batch_size),
+        loss_spliced=losses["spliced"],
+        loss_zero=losses["zero"],
     )
 
 
@@ -120,11 +117,20 @@ class _Sums:
         return self.error / variance
 
 
-def _replace_kept(keep: Tensor, replacement: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    def hook(activation: Tensor, hook: object) -> Tensor:  # noqa: ARG001 (the name is TransformerLens's)
-        mask = keep.to(activation.device)
-        replaced = activation.clone()
-        replaced[mask] = replacement(activation[mask].float()).to(activation.dtype)
-        return replaced
+def _replacing(
+    hook_name: str, replacement: Callable[[Tensor], Tensor]
+) -> Callable[[TokenBatch], tuple[str, Callable[..., Tensor]]]:
+    """For each batch a hook that replaces the activations of the kept tokens, and of no others."""
 
-    return hook
+    def hook_of(batch: TokenBatch) -> tuple[str, Callable[..., Tensor]]:
+        keep_mask = torch.from_numpy(batch.keep_mask)
+
+        def hook_function(activation: Tensor, hook: object) -> Tensor:  # noqa: ARG001 (the name is TransformerLens's)
+            mask = keep_mask.to(activation.device)
+            replaced = activation.clone()
+            replaced[mask] = replacement(activation[mask].float()).to(activation.dtype)
+            return replaced
+
+        return hook_name, hook_function
+
+    return hook_of

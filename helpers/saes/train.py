@@ -188,7 +188,7 @@ def _fit(
 
 
 def _point(trainer: SAETrainer, output: object) -> SaeTrainingPoint:
-    log = trainer.build_train_step_log_dict(output, trainer.n_training_samples)  # type: ignore[arg-type]
+    log = trainer.build_train_step_log_dict(output, trainer.n_training_samples)
     loss = float(log["losses/overall_loss"])
     if not math.isfinite(loss):
         raise ValueError(

@@ -39,7 +39,7 @@ LIBRARIES = (
 )
 
 # Known and harmless, by exact beginning; every other warning is shown.
-_HARMLESS_WARNINGS = (
+HARMLESS_WARNINGS = (
     r"IProgress not found",
     r"TqdmWarning",
     r"`resume_download` is deprecated",
@@ -53,7 +53,7 @@ def quiet_libraries() -> None:
     for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ[variable] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for beginning in _HARMLESS_WARNINGS:
+    for beginning in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message=beginning)
     for name in _CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

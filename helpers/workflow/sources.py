@@ -11,6 +11,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ NOT_COUNTED = (
 )
 ALWAYS_COUNTED = ("helpers.workflow.session",)
 DATA_FOLDER = "params/data"
+_LONGEST_NAME = 200  # longer texts in code are prose
 _PATH_KEYS = ("path", "folder", "name", "name_or_path")  # a Hub name is no file here and counts as a parameter only
 _LARGE_FILE_BYTES = 1 << 26
 
@@ -52,7 +54,7 @@ def stage_sources(stage: str, params: NotebookParams, *, root: Path = PROJECT_RO
     code = [source for kind, source in cells if kind == "code"]
     trees = [_parse_cell(source) for source in code]
     files = module_files(trees, root=root)
-    trees += [ast.parse(path.read_bytes()) for path in files]
+    trees += [_parse_file(path) for path in files]
     for path in sorted({*files, *_data_files(trees, values, root=root)}):
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         sources[name] = _file_hash(path)
@@ -95,7 +97,7 @@ def module_files(trees: list[ast.Module], *, root: Path = PROJECT_ROOT, package:
             continue
         files.add(path)
         importing_package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += _imported_names(ast.parse(path.read_bytes()), importing_package)
+        waiting += _imported_names(_parse_file(path), importing_package)
     return sorted(files)
 
 
@@ -131,6 +133,16 @@ def _imported_names(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+def _parse_file(path: Path) -> ast.Module:
+    status = path.stat()
+    return _parse_version(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1000)  # the runs of a study share most modules
+def _parse_version(path: Path, _mtime_ns: int, _size: int) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
 def _parse_cell(source: str) -> ast.Module:
     """A cell's code without IPython lines (%, !); a cell that still is not Python imports nothing."""
     lines = source.splitlines()
@@ -144,21 +156,25 @@ def _parse_cell(source: str) -> ast.Module:
 
 
 def _data_files(trees: list[ast.Module], values: Any, *, root: Path) -> set[Path]:
-    """Files that the parameters name, and files under params/data that the code names."""
-    literals = {
+    """Files that the parameters name, and files under params/data whose name stands in the code as a text."""
+    texts = {
         node.value
         for tree in trees
         for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(DATA_FOLDER)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < _LONGEST_NAME
     }
-    found: set[Path] = set()
-    for text in literals | set(_path_values(values)):
-        path = root / text
-        if path.is_file():
-            found.add(path)
-        elif path.is_dir():
-            found |= {file for file in path.rglob("*") if file.is_file()}
+    named = {text.rsplit("/", 1)[-1] for text in texts}
+    found = {file for file in _files(root / DATA_FOLDER) if file.name in named}
+    for text in _path_values(values):
+        found |= _files(root / text)
     return found
+
+
+def _files(path: Path) -> set[Path]:
+    """The file, or all files of the folder."""
+    if path.is_dir():
+        return {file for file in path.rglob("*") if file.is_file()}
+    return {path} if path.is_file() else set()
 
 
 def _path_values(values: Any, key: str = "") -> Iterator[str]:

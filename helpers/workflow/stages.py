@@ -42,7 +42,7 @@ class StageRun:
 def needs(stage: str, params: NotebookParams) -> list[StageRun]:
     """The stage runs that `stage` with these parameters reads directly, without repeats."""
     check_stage(stage)
-    return list(dict.fromkeys(StageRun(source, run) for _, source, run in runs_read(stage, params)))
+    return list(dict.fromkeys(StageRun(source, run) for _, source, run in runs_read(stage, params.model_dump())))
 
 
 def check_stage(stage: str) -> None:

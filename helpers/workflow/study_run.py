@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -11,6 +12,8 @@ import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from helpers.params.study import Study
 from helpers.reports.results import RESULTS_FILE, StageResult
@@ -83,7 +86,9 @@ def make_report(folder: Path) -> Path:
     """Build runs/<study>/report and record what it was made from."""
     from helpers.reports import build_report  # late: only the report needs it
 
-    page = build_report(folder)
+    plan = read_json(folder / PLAN_FILE)
+    expected = [(stage, run) for stage, run in (name.split("/", 1) for name in plan["stage_runs"])]
+    page = build_report(folder, title=plan["title"], description=plan["description"], expected=expected)
     write_json(folder / REPORT_RECORD, _report_record(folder))
     return page
 
@@ -112,11 +117,23 @@ def _run_snakemake(folder: Path, *, cores: int, options: Sequence[str], lock: in
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
+            _stop(psutil.Process(process.pid))
             process.wait()
             raise
         finally:
             signal.signal(signal.SIGTERM, previous)
+
+
+def _stop(process: psutil.Process, *, patience: float = 10.0) -> None:
+    """End a process and all that it started: kernels have sessions of their own, so a Ctrl-C does not reach them."""
+    family = [process, *process.children(recursive=True)]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(family, timeout=patience)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
 
 
 def _raise_interrupt(_signal: int, _frame: types.FrameType | None) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse
 import torch
 from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
+from tests.saes.conftest import model, tokenizer, tokens, world  # noqa: F401 (fixtures)
 
 from helpers.activations import ActivationStore
-from tests.saes.conftest import model, tokenizer, tokens, world  # noqa: F401 (fixtures)
 
 D_IN = 16
 

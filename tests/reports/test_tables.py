@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from helpers.reports.tables import examples_table, pairs_table, table, text_block
+from helpers.reports.tables import PairRow, examples_table, pairs_table, table, text_block
 
 
 @dataclass
@@ -19,7 +19,9 @@ def test_everything_from_outside_is_escaped():
     fragments = [
         table({HOSTILE: {HOSTILE: HOSTILE}}, caption=HOSTILE),
         examples_table({HOSTILE: [Marked(HOSTILE, HOSTILE, HOSTILE)]}, caption=HOSTILE),
-        pairs_table([(HOSTILE, [Marked(HOSTILE, "x", "")], [])], names=(HOSTILE, HOSTILE), caption=HOSTILE),
+        pairs_table(
+            [PairRow(HOSTILE, 1, 2, [Marked(HOSTILE, "x", "")], [])], names=(HOSTILE, HOSTILE), caption=HOSTILE
+        ),
         text_block(HOSTILE, title=HOSTILE),
     ]
     for fragment in fragments:
@@ -29,13 +31,15 @@ def test_everything_from_outside_is_escaped():
 
 def test_the_firing_token_is_marked_and_not_its_neighbours():
     html = examples_table({"feature 1": [Marked("the old", " king", " slept")]})
-    assert "the old<mark> king</mark> slept" in html
+    assert "the old <mark>king</mark> slept" in html
+    assert "<mark>&nbsp;</mark>" in examples_table({"f": [Marked("a", " ", "b")]})
 
 
 def test_partners_stay_on_their_sides():
-    html = pairs_table([("0.9", [Marked("", "left", "")], [Marked("", "right", "")])], names=("a", "b"))
+    html = pairs_table([PairRow("0.9", 11, 22, [Marked("", "left", "")], [Marked("", "right", "")])], names=("a", "b"))
     assert html.index("feature of a") < html.index("its partner in b")
-    assert html.index("left") < html.index("right")
+    body = html[html.index("<tbody>") :]
+    assert body.index("11") < body.index("left") < body.index("22") < body.index("right")
 
 
 def test_line_breaks_stay_visible_in_contexts():

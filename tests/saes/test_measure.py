@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers.corpus import StoryWorld, tokenize_corpus
 from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
 
+from helpers.corpus import StoryWorld, tokenize_corpus
 from helpers.saes import measure_sae
 from tests.tiny import CONTEXT, HOOK
 
@@ -58,7 +58,7 @@ def test_fvu_and_density_equal_a_dense_float64_reference(topk_sae, model, tokens
     rows = rows.double().numpy()
     fvu = (error**2).sum() / ((rows - rows.mean(axis=0)) ** 2).sum()
     assert measured.fvu == pytest.approx(fvu, rel=1e-6)  # float32 reconstruction errors, float64 sums
-    np.testing.assert_array_equal(measured.density, (acts != 0).double().mean(dim=0).numpy())
+    np.testing.assert_array_equal(measured.feature_counts, (acts != 0).sum(dim=0).numpy())
     assert measured.n_tokens == tokens.n_tokens
     # The known-wrong number, with BOS and padding counted, must differ.
     wrong = (cache[HOOK] - topk_sae(cache[HOOK])).square().sum() / (

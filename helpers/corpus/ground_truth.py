@@ -1,0 +1,24 @@
+"""What a corpus knows about itself: questions with answers, and the concept of every token. Only the story world does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transformers import PreTrainedTokenizerBase
+
+from helpers.corpus.documents import Corpus
+from helpers.corpus.story_world import Probe, StoryWorld
+
+
+def probes_of(corpus: Corpus, *, n_probes: int = 100) -> list[Probe]:
+    """`n_probes` questions of every kind that the corpus knows the answers to; none for a corpus that knows none."""
+    if not isinstance(corpus, StoryWorld):
+        return []
+    return [probe for kind in corpus.probe_kinds for probe in corpus.probes(kind, n_probes=n_probes)]
+
+
+def concept_lookup(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Callable[[int], str | None] | None:
+    """Token id -> its known concept (None for tokens without one); None for a corpus without known concepts."""
+    if not isinstance(corpus, StoryWorld):
+        return None
+    return lambda token_id: corpus.concept_of(str(tokenizer.decode([token_id])))

@@ -1,0 +1,54 @@
+"""The Snakefile shows which notebook feeds which; it must say the same as the registry."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+from helpers.params import NOTEBOOKS, load_study
+from helpers.workflow.freshness import prepare, study_status, wanted_runs
+from helpers.workflow.stages import PROJECT_ROOT, needs
+
+SNAKEFILE = PROJECT_ROOT / "notebooks" / "Snakefile"
+
+
+def test_every_registered_notebook_exists():
+    assert [path.stem for path in sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))] == sorted(NOTEBOOKS)
+
+
+def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project, monkeypatch):
+    monkeypatch.setenv("FEATURE_GEOMETRY_NOTEBOOKS", str(toy_project.notebooks))
+    study = load_study(toy_project.study_file, runs_folder=str(toy_project.runs))
+    folder = prepare(study, study_status(study), wanted=wanted_runs(study))
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(SNAKEFILE),
+        "-d",
+        str(folder),
+        "-n",
+        "--nolock",
+        "--cores",
+        "2",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    inputs = {}
+    for block in re.split(r"\n(?=rule |localrule )", done.stdout + done.stderr):
+        output = re.search(r"output: (\S+)/results\.json", block)
+        if output:
+            read = re.search(r"input: (.*)", block)
+            assert read
+            inputs[output[1]] = set(re.findall(r"(\S+)/results\.json", read[1].replace(",", " ")))
+    expected = {
+        f"{stage}/{run}": {str(needed) for needed in needs(stage, params)}
+        for stage, runs in study.notebooks.items()
+        for run, params in runs.items()
+    }
+    assert inputs == expected
+    assert {name.split("/")[0] for name in inputs} == set(NOTEBOOKS)
