@@ -76,7 +76,8 @@ def sparse_array(batch: Any) -> scipy.sparse.csr_array:
     Raises:
         ValueError: the batch is not two-dimensional.
     """
-    if hasattr(batch, "detach") and "sparse" in str(batch.layout):
+    if hasattr(batch, "detach") and (batch.is_cuda or "sparse" in str(batch.layout)):
+        # From a GPU only the non-zero values travel.
         rows = batch.detach().cpu().float().to_sparse_coo().coalesce()
         batch = scipy.sparse.coo_array((rows.values().numpy(), tuple(rows.indices().numpy())), shape=tuple(rows.shape))
     if scipy.sparse.issparse(batch):

@@ -77,7 +77,7 @@ def test_pre_activations(model, tokens, tmp_path):
 
 def test_encoding_in_parts_is_encoding(monkeypatch):
     sae, x = small_sae(), torch.randn(100, 16, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr("helpers.activations.collect.ENCODED_VALUES", 40 * 7)
+    monkeypatch.setattr("helpers.activations.collect.ENCODED_VALUES", {"cpu": 40 * 7})
     parts = list(encode_rows(sae, x))
     assert [len(part) for part in parts] == [7] * 14 + [2]
     torch.testing.assert_close(torch.cat(parts), sae.encode(x).detach())
