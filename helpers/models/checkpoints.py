@@ -41,7 +41,7 @@ class Progress:
     history: dict[str, Any] | None = None
 
 
-def training_recipe(params: LanguageModelParams, *, tokenizer_fingerprint: str, corpus_name: str) -> str:
+def training_recipe(params: LanguageModelParams, *, tokenizer_fingerprint: str, corpus_fingerprint: str) -> str:
     """Hex SHA-256 of all that decides the trained weights: parameters, tokenizer, corpus, code and library versions."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
@@ -51,7 +51,7 @@ def training_recipe(params: LanguageModelParams, *, tokenizer_fingerprint: str, 
     parts = [
         params.model_dump(mode="json", exclude=_IRRELEVANT),
         tokenizer_fingerprint,
-        corpus_name,
+        corpus_fingerprint,
         version("torch"),
         version("transformers"),
     ]

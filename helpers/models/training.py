@@ -6,11 +6,13 @@ for bit, as one that was never interrupted.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ N_LOSS_POINTS = 100
 N_PROBE_POINTS = 8
 N_CHECKPOINTS = 8
 PROBES_A_KIND = 20
+_FINGERPRINTED_DOCUMENTS = 20
 _IGNORED = -100  # cross-entropy's label of positions without a target
 _log = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ def train_language_model(
         raise ValueError(f"expected source 'train'; got '{params.source}'; load a pretrained model with load_model")
     folder = Path(folder)
     recipe = training_recipe(
-        params, tokenizer_fingerprint=tokenizer_fingerprint(tokenizer), corpus_name=repr((corpus.name, type(corpus)))
+        params, tokenizer_fingerprint=tokenizer_fingerprint(tokenizer), corpus_fingerprint=_corpus_fingerprint(corpus)
     )
     if _is_finished(folder, recipe):
         _log.info("%s holds the finished model of this recipe.", folder)
@@ -75,6 +78,14 @@ def train_language_model(
         write_json(partial / RECIPE_FILE, recipe)
     shutil.rmtree(training.checkpoint, ignore_errors=True)
     return history
+
+
+def _corpus_fingerprint(corpus: Corpus) -> str:
+    """Name, kind and first documents: a file that was replaced under its name is another corpus."""
+    digest = hashlib.sha256(f"{corpus.name}/{type(corpus).__name__}".encode())
+    for document in islice(corpus.documents(), _FINGERPRINTED_DOCUMENTS):
+        digest.update(f"{document.index}/{len(document.text)}/{document.text}".encode())
+    return digest.hexdigest()
 
 
 def _is_finished(folder: Path, recipe: str) -> bool:

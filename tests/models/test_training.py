@@ -93,10 +93,10 @@ def test_seed_decides_the_weights(tmp_path: Path, tokenizer: PreTrainedTokenizer
 def test_interrupted_and_resumed_equals_uninterrupted(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = small_params(architecture=architecture, n_train_tokens=40_000, batch_size=2)
+    params = small_params(architecture=architecture, n_train_tokens=20_000, batch_size=2)
     monkeypatch.setattr("helpers.corpus.tokenizing._DOCUMENTS_AT_ONCE", 8)  # so that the break comes while training
     whole = train_language_model(params, folder=tmp_path / "whole", tokenizer=tokenizer, corpus=InterruptedWorld())
-    for last in (150, 260):
+    for last in (60, 120):
         monkeypatch.setattr(InterruptedWorld, "last", last)
         with pytest.raises(Interrupted):
             train_language_model(params, folder=tmp_path / "parts", tokenizer=tokenizer, corpus=InterruptedWorld())
@@ -112,7 +112,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
     monkeypatch.setattr(InterruptedWorld, "documents", watched)
     parts = train_language_model(params, folder=tmp_path / "parts", tokenizer=tokenizer, corpus=InterruptedWorld())
-    assert first_document[0] > 150  # it went on, it did not start anew
+    assert first_document[-1] > 60  # it went on, it did not start anew (the first reading is for the recipe)
     assert same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     for name in ("tokens", "loss", "probe_tokens", "accuracies", "n_steps"):
         assert getattr(parts, name) == getattr(whole, name)
@@ -155,19 +155,37 @@ def test_resumption_inside_a_long_document_of_a_finite_corpus(
 
 
 def test_a_checkpoint_of_other_parameters_is_not_used(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, world: StoryWorld, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    world: StoryWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    train_language_model(small_params(), folder=tmp_path / "model", tokenizer=tokenizer, corpus=world)
-    finished = weights(tmp_path / "model")
+    monkeypatch.setattr("helpers.corpus.tokenizing._DOCUMENTS_AT_ONCE", 8)
+    folder = tmp_path / "model"
+    train_language_model(small_params(), folder=folder, tokenizer=tokenizer, corpus=world)
+    finished = weights(folder)
     broken = InterruptedWorld()
-    broken.last = 0
-    with pytest.raises(
-        Interrupted
-    ):  # other parameters: the finished model is no answer, and stays until the new one is whole
-        train_language_model(
-            small_params(learning_rate=1e-3), folder=tmp_path / "model", tokenizer=tokenizer, corpus=broken
-        )
-    assert same_bits(weights(tmp_path / "model"), finished)
+    broken.last = 25
+    with pytest.raises(Interrupted):
+        train_language_model(small_params(seed=1), folder=folder, tokenizer=tokenizer, corpus=broken)
+    assert same_bits(weights(folder), finished)  # the earlier model stays until the new one is whole
+    train_language_model(small_params(seed=2), folder=folder, tokenizer=tokenizer, corpus=world)
+    assert "belongs to other parameters or code; training starts anew" in caplog.text
+    train_language_model(small_params(seed=2), folder=tmp_path / "fresh", tokenizer=tokenizer, corpus=world)
+    assert same_bits(weights(folder), weights(tmp_path / "fresh"))
+
+
+def test_a_replaced_file_is_another_corpus(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, world: StoryWorld
+) -> None:
+    text = tmp_path / "texts.txt"
+    found = []
+    for numbers in (range(5), range(5, 10)):
+        text.write_text("\n\n".join(world.document(number).text for number in numbers))
+        train_language_model(small_params(), folder=tmp_path / "model", tokenizer=tokenizer, corpus=LocalCorpus(text))
+        found.append(weights(tmp_path / "model"))
+    assert not same_bits(*found)
 
 
 def test_a_finished_model_is_not_trained_again(
