@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.features import context_text, context_texts, token_texts
+from helpers.features import TopExamples, context_text, context_texts, example_contexts, token_texts
 
 
 def test_contexts_spell_the_sequence(tokens, tokenizer):
@@ -70,3 +70,12 @@ def test_a_part_of_a_character_is_shown_as_its_piece():
             return "\ufffd"
 
     assert token_texts(Bytes(), [5]) == ["â"]
+
+
+def test_examples_are_shown_strongest_first_and_gaps_left_out(tokens, tokenizer):
+    rows = np.array([[700, 3, -1], [-1, -1, -1]])
+    examples = TopExamples(rows, np.zeros((2, 3), np.float32), np.array([2, 0]))
+    contexts = example_contexts(examples, 0, tokens, tokenizer)
+    assert contexts == [context_text(tokens, 700, tokenizer), context_text(tokens, 3, tokenizer)]
+    assert example_contexts(examples, 0, tokens, tokenizer, n=1) == contexts[:1]
+    assert example_contexts(examples, 1, tokens, tokenizer) == []
