@@ -67,10 +67,7 @@ def test_damaged_files_are_refused(pairs, tmp_path):
 
 
 def test_the_most_shared_partners_come_first():
-    pairs = make_pairs([4, 4, 4, 1, 2, 2], range(6), np.linspace(0.9, 0.4, 6), settings=SHARED)
+    pairs = make_pairs([4, 4, 4, 1, 2, 2], range(6), np.linspace(0.9, 0.4, 6), settings=SETTINGS | {"d_sae_b": 7})
     assert pairs.most_shared("a", n=2) == [(4, 3), (2, 2)]
     assert pairs.most_shared("a", n=9) == [(4, 3), (2, 2), (1, 1)]
     assert all(count == 1 for _, count in pairs.most_shared("b", n=9))
-
-
-SHARED = {"d_sae_a": 5, "d_sae_b": 7, "direction": "b_to_a"}
