@@ -1,4 +1,4 @@
-"""The tiny model and tokens of the SAE tests, small dictionaries on it, and stores of random activations."""
+"""Small dictionaries on the tiny model, and stores of random activations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse
 import torch
 from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
-from tests.saes.conftest import model, tokenizer, tokens, world  # noqa: F401 (fixtures)
 
 from helpers.activations import ActivationStore
 
