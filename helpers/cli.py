@@ -121,13 +121,6 @@ def _stage(options: argparse.Namespace) -> int:
     return 1 if failure else 0
 
 
-def _render(options: argparse.Namespace) -> int:
-    from helpers.workflow.study_run import render_stage
-
-    render_stage(Path(options.folder).resolve(), StageRun(options.stage, options.run))
-    return 0
-
-
 def _report(options: argparse.Namespace) -> int:
     from helpers.workflow.study_run import make_report
 
@@ -170,7 +163,6 @@ def _parser() -> argparse.ArgumentParser:
     # Called by the workflow; help does not list them.
     for name, function, names in (
         ("stage", _stage, ("folder", "stage", "run")),
-        ("render", _render, ("folder", "stage", "run")),
         ("report", _report, ("folder",)),
     ):
         sub = commands.add_parser(name)

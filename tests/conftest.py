@@ -113,7 +113,7 @@ class ToyProject:
     def environment(self) -> dict[str, str]:
         return os.environ | {"PYTHONPATH": str(ROOT)}
 
-    def run(self, *options: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *options: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.run_command(*options),
             cwd=self.folder,

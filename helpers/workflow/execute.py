@@ -25,6 +25,7 @@ from helpers.workflow.stages import (
     FAILURE_FILE,
     PROGRESS_FILE,
     PROJECT_ROOT,
+    RENDERED_FILE,
     STAGE_FILE,
     StageRun,
     notebook_path,
@@ -51,7 +52,8 @@ def execute_stage(study_folder: Path, stage_run: StageRun, *, show: Callable[[st
     started = time.monotonic()
     with exclusive(folder / ".lock", busy=f"{stage_run} is being run by another process"):
         set_aside(folder)
-        (folder / FAILURE_FILE).unlink(missing_ok=True)
+        for outdated in (FAILURE_FILE, RENDERED_FILE):
+            (folder / outdated).unlink(missing_ok=True)
         show(f"{stage_run}  started")
         with followed(folder / PROGRESS_FILE, show=lambda line: show(f"{stage_run}  {line}")):
             error = _execute(folder, stage_run, params)

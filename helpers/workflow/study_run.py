@@ -77,29 +77,24 @@ def run_study(
         wanted = wanted_runs(study, until=until)
         statuses = study_status(study, force=force)
         prepare(study, statuses, wanted=wanted)
-        _remove_outdated_pages(folder, statuses)
+        statuses = [status for status in statuses if status.stage_run in wanted]
+        _remove_outdated_report(folder, statuses)
         returncode = _run_snakemake(folder, cores=cores, options=snakemake_options, lock=lock)
-        return _outcome(folder, [status for status in statuses if status.stage_run in wanted], returncode)
+        return _outcome(folder, statuses, returncode)
 
 
 def make_report(folder: Path) -> Path:
-    """Build runs/<study>/report and record what it was made from."""
-    from helpers.reports import build_report  # late: only the report needs it
+    """Render every executed notebook of the plan beside it, build runs/<study>/report, record what it was made from."""
+    from helpers.reports import build_report, render_notebook  # late: only the report needs them
 
     plan = read_json(folder / PLAN_FILE)
     expected = [(stage, run) for stage, run in (name.split("/", 1) for name in plan["stage_runs"])]
+    for stage, run in expected:
+        if (folder / stage / run / EXECUTED_FILE).exists():
+            render_notebook(folder / stage / run / EXECUTED_FILE, folder / stage / run / RENDERED_FILE)
     page = build_report(folder, title=plan["title"], description=plan["description"], expected=expected)
     write_json(folder / REPORT_RECORD, _report_record(folder))
     return page
-
-
-def render_stage(folder: Path, stage_run: StageRun) -> Path:
-    """Render the executed notebook of a stage run beside it."""
-    from helpers.reports import render_notebook
-
-    stage_folder = stage_run.folder(folder)
-    render_notebook(stage_folder / EXECUTED_FILE, stage_folder / RENDERED_FILE)
-    return stage_folder / RENDERED_FILE
 
 
 def _run_snakemake(folder: Path, *, cores: int, options: Sequence[str], lock: int) -> int:
@@ -146,9 +141,6 @@ def _outcome(folder: Path, statuses: list[StageStatus], returncode: int) -> Stud
     failed = {failure.stage_run for failure in failures}
     not_reached = [s.stage_run for s in statuses if s.stage_run not in done and str(s.stage_run) not in failed]
     if failures:
-        for status in statuses:
-            if str(status.stage_run) in failed and (status.stage_run.folder(folder) / EXECUTED_FILE).exists():
-                render_stage(folder, status.stage_run)
         make_report(folder)
     report = folder / REPORT_PAGE
     problem = ""
@@ -166,15 +158,11 @@ def _outcome(folder: Path, statuses: list[StageStatus], returncode: int) -> Stud
     )
 
 
-def _remove_outdated_pages(folder: Path, statuses: list[StageStatus]) -> None:
-    """Delete the report, and pages of notebooks, that would no longer be made the same."""
-    record_path = folder / REPORT_RECORD
-    record = read_json(record_path) if record_path.exists() else {}
-    now = _report_record(folder)
-    for status in statuses:
-        if not status.is_fresh or record.get("code") != now["code"]:
-            (status.stage_run.folder(folder) / RENDERED_FILE).unlink(missing_ok=True)
-    if record != now or not all(status.is_fresh for status in statuses):
+def _remove_outdated_report(folder: Path, statuses: list[StageStatus]) -> None:
+    """Delete the first page of a report that would no longer be made the same, so that it is made again."""
+    path = folder / REPORT_RECORD
+    record = read_json(path) if path.exists() else {}
+    if record != _report_record(folder) or not all(status.is_fresh for status in statuses):
         (folder / REPORT_PAGE).unlink(missing_ok=True)
 
 
