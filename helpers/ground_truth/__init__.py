@@ -1,0 +1,42 @@
+"""Synthetic worlds of known features, and how right the suite's tools are about them."""
+
+from helpers.ground_truth.dictionaries import Encoded, encode, train_dictionary
+from helpers.ground_truth.geometries import mixed_pairs, unrelated_gaussians, unrelated_worlds
+from helpers.ground_truth.pair_scores import PairScore, Truth, match_every_method, score_above, score_pairs
+from helpers.ground_truth.recovery import FeatureRecovery, recover_features
+from helpers.ground_truth.spectra import (
+    GaussianComparison,
+    compare_with_gaussian,
+    same_spectrum_elsewhere,
+    spectrum_distances,
+)
+from helpers.ground_truth.validity import RejectionRates, TwoSides, rejection_rates
+from helpers.ground_truth.worlds import World, WorldPair, WorldSample, WorldSettings, build_worlds
+
+__all__ = [
+    "Encoded",
+    "FeatureRecovery",
+    "GaussianComparison",
+    "PairScore",
+    "RejectionRates",
+    "Truth",
+    "TwoSides",
+    "World",
+    "WorldPair",
+    "WorldSample",
+    "WorldSettings",
+    "build_worlds",
+    "compare_with_gaussian",
+    "encode",
+    "match_every_method",
+    "mixed_pairs",
+    "recover_features",
+    "rejection_rates",
+    "same_spectrum_elsewhere",
+    "score_above",
+    "score_pairs",
+    "spectrum_distances",
+    "train_dictionary",
+    "unrelated_gaussians",
+    "unrelated_worlds",
+]
