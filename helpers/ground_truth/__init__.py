@@ -2,13 +2,23 @@
 
 from helpers.ground_truth.dictionaries import Encoded, encode, train_dictionary
 from helpers.ground_truth.geometries import mixed_pairs, unrelated_gaussians, unrelated_worlds
-from helpers.ground_truth.pair_scores import PairScore, Truth, match_every_method, score_above, score_pairs
+from helpers.ground_truth.pair_scores import PairScore, Truth, match_every_way, score_above, score_pairs
 from helpers.ground_truth.recovery import FeatureRecovery, recover_features
 from helpers.ground_truth.spectra import (
     GaussianComparison,
     compare_with_gaussian,
     same_spectrum_elsewhere,
     spectrum_distances,
+)
+from helpers.ground_truth.sweeps import (
+    MatchingCase,
+    SweepPoint,
+    TrainedWorlds,
+    feature_cases,
+    mean_by_method,
+    sweep_curves,
+    sweep_matching,
+    train_both,
 )
 from helpers.ground_truth.validity import RejectionRates, TwoSides, rejection_rates
 from helpers.ground_truth.worlds import World, WorldPair, WorldSample, WorldSettings, build_worlds
@@ -17,8 +27,11 @@ __all__ = [
     "Encoded",
     "FeatureRecovery",
     "GaussianComparison",
+    "MatchingCase",
     "PairScore",
     "RejectionRates",
+    "SweepPoint",
+    "TrainedWorlds",
     "Truth",
     "TwoSides",
     "World",
@@ -28,7 +41,9 @@ __all__ = [
     "build_worlds",
     "compare_with_gaussian",
     "encode",
-    "match_every_method",
+    "feature_cases",
+    "match_every_way",
+    "mean_by_method",
     "mixed_pairs",
     "recover_features",
     "rejection_rates",
@@ -36,6 +51,9 @@ __all__ = [
     "score_above",
     "score_pairs",
     "spectrum_distances",
+    "sweep_curves",
+    "sweep_matching",
+    "train_both",
     "train_dictionary",
     "unrelated_gaussians",
     "unrelated_worlds",

@@ -12,6 +12,7 @@ from helpers.matching import FeaturePairs, match_features
 from helpers.matching.methods import METHODS
 
 ASYMMETRIC = ("nearest",)  # methods that give another answer in the other direction
+OTHER_ASSOCIATIONS = ("cosine", "jaccard")
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,22 @@ def score_above(pairs: FeaturePairs, truth: Truth, thresholds: Sequence[float]) 
     return [score_pairs(pairs.above(threshold), truth) for threshold in thresholds]
 
 
-def match_every_method(a: Any, b: Any, **settings: Any) -> dict[str, FeaturePairs]:
-    """Pairs by every method of the registry with its default settings, in both directions where that matters.
+def match_every_way(a: Any, b: Any, **settings: Any) -> dict[str, FeaturePairs]:
+    """Pairs by every method of the registry with its default settings, and one-to-one by every association.
 
     Args:
         settings: for `match_features`, e.g. min_firings.
+    Returns:
+        Name -> pairs. Methods that give another answer in the other direction are there in both; the association is
+        Pearson's correlation where the name does not say otherwise.
     """
-    found = {}
+    ways: dict[str, dict[str, str]] = {}
     for method in METHODS:
         if method in ASYMMETRIC:
-            for direction in ("a_to_b", "b_to_a"):
-                name = f"{method} {direction.replace('_', ' ')}"
-                found[name] = match_features(a, b, method=method, direction=direction, **settings)
+            for direction, arrow in (("a_to_b", "a to b"), ("b_to_a", "b to a")):
+                ways[f"{method}, {arrow}"] = {"method": method, "direction": direction}
         else:
-            found[method] = match_features(a, b, method=method, **settings)
-    return found
+            ways[method] = {"method": method}
+    for association in OTHER_ASSOCIATIONS:
+        ways[f"one_to_one, {association}"] = {"method": "one_to_one", "association": association}
+    return {name: match_features(a, b, **{**way, **settings}) for name, way in ways.items()}

@@ -46,10 +46,10 @@ class WorldSettings:
     n_features: int = 300
     d_model: int = 64
     shared: float = 0.5
-    n_clusters: int = 30
+    n_clusters: int = 20
     mean_l0: float = 4.0
     rate_ratio: float = 30.0
-    cluster_firing: float = 0.3
+    cluster_firing: float = 0.6
     cluster_closeness: float = 0.2
     arrangement_noise: float = 0.3
     activation_noise: float = 0.1
