@@ -90,3 +90,28 @@ def same_spectrum_elsewhere(matrix: Any, *, seed: int) -> np.ndarray:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(6,)))
     left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for size in values.shape)
     return left @ values @ right
+
+
+def spectra_table(matrices: Mapping[str, Any], *, n_gaussian: int, seed: int) -> dict[str, dict[str, str]]:
+    """Matrix -> column -> text: distances to Gaussian matrices under both normalisations."""
+    rows = {}
+    for name, matrix in matrices.items():
+        row = {"shape": " x ".join(str(size) for size in np.shape(matrix))}
+        for normalisation, label in (("l2", "by L2 norm"), ("sum", "by sum")):
+            found = compare_with_gaussian(matrix, normalisation=normalisation, n_gaussian=n_gaussian, seed=seed)
+            row |= {
+                f"{label}: to Gaussian": f"{found.distance:.4f}",
+                f"{label}: among Gaussian": f"{found.gaussian_distance:.4f}",
+                f"{label}: p": f"{found.p_value:.2g}",
+            }
+        rows[name] = row
+    return rows
+
+
+def spectrum_lines(matrices: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Matrix -> (place from 0 = largest to 1 = smallest, singular value over the mean), comparable across sizes."""
+    lines = {}
+    for name, matrix in matrices.items():
+        values = normalised_spectrum(as_matrix(matrix, name=name), normalisation="sum", name=name)
+        lines[name] = (np.linspace(0, 1, len(values)), values * len(values))
+    return lines

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.ground_truth.dictionaries import Encoded, encode, train_dictionary
 from helpers.ground_truth.pair_scores import Truth, match_every_way, score_pairs
-from helpers.ground_truth.recovery import FeatureRecovery, recover_features
-from helpers.ground_truth.worlds import WorldPair, WorldSample
-from helpers.saes import feature_directions
+from helpers.ground_truth.worlds import WorldPair
 
 Curve = tuple[list[float], list[float]]
 
@@ -102,60 +99,8 @@ def mean_by_method(points: Sequence[SweepPoint], value: str) -> dict[str, float]
     return dict(sorted(means.items(), key=lambda entry: -entry[1]))
 
 
-def feature_cases(
-    worlds: WorldPair, *, n_tokens: int, noise: float, n_repeats: int, seed: int
-) -> list[MatchingCase]:
+def feature_cases(worlds: WorldPair, *, n_tokens: int, noise: float, n_repeats: int, seed: int) -> list[MatchingCase]:
     """The true features themselves as columns: what matching could reach with perfect dictionaries."""
     truth = Truth.of_features(worlds.partner)
     samples = [worlds.sample(n_tokens, seed=seed + repeat, noise=noise) for repeat in range(n_repeats)]
     return [MatchingCase(sample.feature_acts_a, sample.feature_acts_b, truth) for sample in samples]
-
-
-@dataclass(frozen=True)
-class TrainedWorlds:
-    """An SAE of each world, what it found, and its activations on tokens that it was not trained on.
-
-    Shapes:
-        directions_a, directions_b: (d_sae, d_model) decoder rows.
-    """
-
-    d_sae: int
-    directions_a: np.ndarray
-    directions_b: np.ndarray
-    encoded_a: Encoded
-    encoded_b: Encoded
-    recovery_a: FeatureRecovery
-    recovery_b: FeatureRecovery
-    truth: Truth
-
-    @property
-    def case(self) -> MatchingCase:
-        """For matching the SAEs' features."""
-        return MatchingCase(self.encoded_a.feature_acts, self.encoded_b.feature_acts, self.truth)
-
-
-def train_both(
-    worlds: WorldPair, *, train: WorldSample, test: WorldSample, d_sae: int, k: int, n_train_tokens: int, seed: int
-) -> TrainedWorlds:
-    """Train an SAE on each world's activations and hold both against the truth.
-
-    Args:
-        train: tokens to learn from; test: other tokens, on which the features are encoded.
-        seed: of world a's SAE; world b's has the next.
-    """
-    options = {"d_sae": d_sae, "k": k, "n_train_tokens": n_train_tokens}
-    sae_a = train_dictionary(train.activations_a, seed=seed, **options)
-    sae_b = train_dictionary(train.activations_b, seed=seed + 1, **options)
-    directions_a, directions_b = feature_directions(sae_a), feature_directions(sae_b)
-    recovery_a = recover_features(directions_a, worlds.a.directions)
-    recovery_b = recover_features(directions_b, worlds.b.directions)
-    return TrainedWorlds(
-        d_sae,
-        directions_a,
-        directions_b,
-        encode(sae_a, test.activations_a),
-        encode(sae_b, test.activations_b),
-        recovery_a,
-        recovery_b,
-        Truth(worlds.partner, recovery_a.identity, recovery_b.identity),
-    )

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from helpers.nulls import permutation_test
 
 ALPHAS = (0.01, 0.05, 0.1)
+#: Many tests are looked at together, and a false doubt stops a notebook.
+DOUBT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -26,39 +29,27 @@ class RejectionRates:
     """How often a test rejected over independent draws.
 
     Shapes:
-        p_values: (n_draws,); alphas, rates, limits: (n_alphas,).
-    Args:
-        rates: share of draws with p <= alpha.
-        limits: alpha + 3 standard errors of a share of n_draws; a valid test under the null stays below.
+        p_values: (n_draws,).
     """
 
     measure: str
     p_values: np.ndarray
-    alphas: tuple[float, ...]
-
-    @property
-    def rates(self) -> np.ndarray:
-        return np.array([float((self.p_values <= alpha).mean()) for alpha in self.alphas])
-
-    @property
-    def limits(self) -> np.ndarray:
-        alphas = np.array(self.alphas)
-        return alphas + 3 * np.sqrt(alphas * (1 - alphas) / len(self.p_values))
-
-    @property
-    def valid(self) -> bool:
-        """Whether no rate exceeds its limit."""
-        return bool((self.rates <= self.limits).all())
 
     def rate(self, alpha: float) -> float:
-        """Share of draws with p <= alpha.
+        """Share of draws with p <= alpha."""
+        return float((self.p_values <= alpha).mean())
 
-        Raises:
-            ValueError: this alpha was not asked for.
+    def excess_p(self, alpha: float) -> float:
+        """Probability that a test whose error rate is alpha rejects at least as often as this one did."""
+        return float(binom.sf((self.p_values <= alpha).sum() - 1, len(self.p_values), alpha))
+
+    def is_valid(self, *, alphas: Sequence[float] = ALPHAS, doubt: float = DOUBT) -> bool:
+        """Whether the rejections can be those of a test that keeps its error rate.
+
+        Args:
+            doubt: called invalid only if an honest test would reject so often with a smaller probability than this.
         """
-        if alpha not in self.alphas:
-            raise ValueError(f"alpha must be one of {self.alphas}; got {alpha}")
-        return float(self.rates[self.alphas.index(alpha)])
+        return all(self.excess_p(alpha) >= doubt for alpha in alphas)
 
 
 def rejection_rates(
@@ -68,15 +59,13 @@ def rejection_rates(
     n_draws: int,
     n_permutations: int,
     seed: int,
-    alphas: Sequence[float] = ALPHAS,
     **measure_options: Any,
 ) -> RejectionRates:
     """Test `n_draws` independent data sets.
 
     Args:
         draw: makes one data set; the same stream of generators for every measure, so that all see the same data.
-        n_permutations: null scores a test; 1 / (1 + n_permutations) should not exceed the smallest alpha, or nothing can
-            be rejected there.
+        n_permutations: null scores a test; nothing can be rejected at an alpha below 1 / (1 + n_permutations).
     Raises:
         ValueError: no draws, or a draw for which the measure is undefined.
     """
@@ -93,4 +82,4 @@ def rejection_rates(
         if result.p_value is None:
             raise ValueError(f"{measure} is undefined for this data: {result.undefined}")
         p_values[number] = result.p_value
-    return RejectionRates(measure, p_values, tuple(alphas))
+    return RejectionRates(measure, p_values)

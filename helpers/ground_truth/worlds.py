@@ -43,13 +43,13 @@ class WorldSettings:
         activation_noise: norm of the noise in every activation; a feature that fires adds a vector of norm 1 or more.
     """
 
-    n_features: int = 300
+    n_features: int = 260
     d_model: int = 64
     shared: float = 0.5
     n_clusters: int = 20
-    mean_l0: float = 4.0
-    rate_ratio: float = 30.0
-    cluster_firing: float = 0.6
+    mean_l0: float = 3.0
+    rate_ratio: float = 20.0
+    cluster_firing: float = 0.4
     cluster_closeness: float = 0.2
     arrangement_noise: float = 0.3
     activation_noise: float = 0.1

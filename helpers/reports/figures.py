@@ -93,11 +93,11 @@ def curve_panels(
             if y_range is not None:
                 axes.set_ylim(*y_range)
         handles = {
-            label: handle
-            for axes in axes_list
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+            label: handle for axes in axes_list for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=min(4, len(labels)))
+        figure.legend(
+            [handles[label] for label in labels], labels, loc="outside lower center", ncols=min(4, len(labels))
+        )
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
         return figure
