@@ -67,6 +67,7 @@ def test_a_study_runs_once_then_only_what_changed(toy_project):
         "03_save_activations/main",
         "04_match_features/main",
         "05_compare_spaces/main",
+        "15_ground_truth/main",
     ]
 
 
