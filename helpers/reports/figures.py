@@ -90,7 +90,12 @@ def curve_panels(
                 )  # fmt: skip
             axes.set_title(heading)
             axes.set_xlabel(x_label)
-            axes.set_xscale("log" if log_x else "linear")
+            if log_x:
+                axes.set_xscale("log")
+                measured = sorted({float(value) for x, _ in series.values() for value in x})
+                axes.set_xticks(measured[:: -(-len(measured) // 6)])
+                axes.xaxis.set_major_formatter(MANY)
+                axes.minorticks_off()
             if y_range is not None:
                 axes.set_ylim(*y_range)
         axes_list[0].set_ylabel(y_label)

@@ -28,6 +28,7 @@ def test_by_hand():
     assert score.recall == pytest.approx(2 / 3)
     assert score.f1 == pytest.approx(2 / 3)
     assert score.average_precision == pytest.approx((1 / 1 + 2 / 3) / 3)
+    assert score.best_f1 == pytest.approx(2 / 3)  # 1/2, 2/5, 2/3 for the first one, two and three pairs
 
 
 def test_a_shared_feature_found_twice_counts_once():
@@ -65,7 +66,16 @@ def test_average_precision_agrees_with_scikit_learn():
 def test_no_pairs_have_no_precision_and_no_recall():
     score = score_pairs(pairs_of([], [], []), FEATURES)
     assert score.precision is None
-    assert score.recall == score.f1 == score.average_precision == 0.0
+    assert score.recall == score.f1 == score.average_precision == score.best_f1 == 0.0
+
+
+def test_the_best_f1_is_the_best_of_all_thresholds():
+    rng = np.random.default_rng(1)
+    pairs = pairs_of(np.arange(50), np.arange(50), rng.random(50) + 0.3 * (np.arange(50) < 20), d_sae_a=50, d_sae_b=50)
+    truth = Truth.of_features(np.where(np.arange(50) < 20, np.arange(50), -1))
+    best = score_pairs(pairs, truth).best_f1
+    assert best == pytest.approx(max(score.f1 for score in score_above(pairs, truth, pairs.corr)))
+    assert best > score_pairs(pairs, truth).f1
 
 
 def test_thresholds_drop_the_weaker_pairs():

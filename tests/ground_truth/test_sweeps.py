@@ -8,6 +8,7 @@ import pytest
 from helpers.ground_truth import (
     SweepPoint,
     WorldSettings,
+    as_good_as_best,
     build_worlds,
     feature_cases,
     mean_by_method,
@@ -30,7 +31,7 @@ def points(worlds):
 
 
 def point(method, setting, **values):
-    defaults = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "average_precision": 0.5, "n_cases": 1}
+    defaults = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "average_precision": 0.5, "best_f1": 0.5, "n_cases": 1}
     return SweepPoint(method=method, setting=setting, **(defaults | values))
 
 
@@ -72,6 +73,19 @@ def test_the_best_method_is_first():
     points = [point("m", 1.0, f1=0.4), point("m", 2.0, f1=0.6), point("n", 1.0, f1=0.7)]
     assert mean_by_method(points, "f1") == {"n": 0.7, "m": 0.5}
     assert list(mean_by_method(points, "f1")) == ["n", "m"]
+
+
+def test_methods_within_the_noise_of_the_best_are_as_good():
+    values = {"best": (0.8, 0.6, 0.4), "luck": (0.85, 0.55, 0.38), "worse": (0.7, 0.5, 0.31)}
+    points = [point(m, float(i), f1=v) for m, heights in values.items() for i, v in enumerate(heights)]
+    assert as_good_as_best(points, "f1") == ["best", "luck"]  # -0.05, 0.05, 0.02 against 0.1, 0.1, 0.09
+    assert as_good_as_best(points, "recall") == ["best", "luck", "worse"]
+
+
+@pytest.mark.parametrize("points", [[point("m", 0.0)], [point("m", 0.0), point("m", 1.0), point("n", 0.0)]])
+def test_methods_that_cannot_be_compared_are_refused(points):
+    with pytest.raises(ValueError, match="equally many points of every method, at least 2"):
+        as_good_as_best(points, "f1")
 
 
 def test_a_setting_without_cases_is_refused():
