@@ -25,12 +25,11 @@ import numpy as np
 
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
-from helpers.reports.results import RESULTS_FILE, Metric, StageResult
+from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, Metric, StageResult
 from helpers.storage import atomic_file, sha256_file
 from helpers.workflow import session
 from helpers.workflow.sources import stage_sources
 from helpers.workflow.stages import (
-    FAILURE_FILE,
     OUTDATED_FILE,
     PROJECT_ROOT,
     StageRun,
