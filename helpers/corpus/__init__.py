@@ -1,7 +1,7 @@
 """Texts and their tokens: the story world, local and Hub texts, tokenising with masks."""
 
 from helpers.corpus.documents import Corpus, Document
-from helpers.corpus.ground_truth import concept_lookup, probes_of
+from helpers.corpus.ground_truth import CORE_PROBE_KINDS, concept_lookup, probes_of
 from helpers.corpus.held_out import PartOfCorpus, held_out_corpus, training_corpus
 from helpers.corpus.opening import open_corpus
 from helpers.corpus.readers import HubCorpus, LocalCorpus
@@ -11,6 +11,7 @@ from helpers.corpus.tokenizer import build_tokenizer, load_tokenizer, tokenizer_
 from helpers.corpus.tokenizing import stream_sequences, tokenize_corpus
 
 __all__ = [
+    "CORE_PROBE_KINDS",
     "Corpus",
     "Document",
     "HubCorpus",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Document:
     text: str
 
 
+@runtime_checkable
 class Corpus(Protocol):
     """Anything that yields its documents in a fixed order, from a chosen one on; it may be endless."""
 

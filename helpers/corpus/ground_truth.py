@@ -9,6 +9,9 @@ from transformers import PreTrainedTokenizerBase
 from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import Probe, StoryWorld
 
+#: What a model must know before its features are worth comparing: the order of days, months and numbers, and agreement.
+CORE_PROBE_KINDS = ("weekday", "month", "count_up", "count_down", "pronoun")
+
 
 def probes_of(corpus: Corpus, *, n_probes: int = 100) -> list[Probe]:
     """`n_probes` questions of every kind that the corpus knows the answers to; none for a corpus that knows none."""

@@ -22,6 +22,7 @@ class Lexicon:
         taxonomy: concept -> its parent (a concept or a wider kind).
         orders: concept -> "cyclic" or "linear", for the concepts whose order of words means something.
         relations: name -> pairs of words.
+        marks: punctuation mark or line break -> its concept.
         female: words spoken of as she.
         male: words spoken of as he.
     """
@@ -32,6 +33,7 @@ class Lexicon:
     relations: dict[str, tuple[tuple[str, str], ...]]
     female: tuple[str, ...]
     male: tuple[str, ...]
+    marks: dict[str, str]
 
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
@@ -59,11 +61,16 @@ def load_lexicon(path: Path = LEXICON_FILE) -> Lexicon:
     entries: dict[str, dict[str, str]] = raw["concepts"]
     return Lexicon(
         concepts={concept: tuple(entry["words"].split()) for concept, entry in entries.items()},
-        taxonomy=_taxonomy({concept: entry["parent"] for concept, entry in entries.items()}, raw.get("kinds", {})),
+        taxonomy=_taxonomy(
+            {concept: entry["parent"] for concept, entry in entries.items()}
+            | dict.fromkeys(raw["marks"].values(), PUNCTUATION),
+            raw.get("kinds", {}),
+        ),
         orders={concept: entry["order"] for concept, entry in entries.items() if "order" in entry},
         relations={name: tuple(pairs.items()) for name, pairs in raw["relations"].items()},
         female=tuple(raw["female"].split()),
         male=tuple(raw["male"].split()),
+        marks=dict(raw["marks"]),
     )
 
 

@@ -95,14 +95,14 @@ class StoryWorld:
         return tuple(self._grammar.probes)
 
     def concept_of(self, token_text: str) -> str | None:
-        """Concept of a token: spaces and a sentence's capital do not matter; marks are "punctuation".
+        """Concept of a token: spaces and a sentence's capital do not matter; marks have concepts of their own.
 
         Returns:
             The concept, or None for a text that is no word of the world (special tokens among them).
         """
         word = token_text.strip()
         if not any(character.isalnum() for character in word):
-            return PUNCTUATION if token_text else None
+            return self._lexicon.marks.get(word or token_text, PUNCTUATION) if token_text else None
         return self._concept_by_word.get(word) or self._concept_by_word.get(word[:1].lower() + word[1:])
 
     def documents(self, start: int = 0) -> Iterator[Document]:

@@ -2,7 +2,7 @@
 
 from helpers.models.history import TrainingHistory
 from helpers.models.hooks import hook_layer, hook_width, require_hook
-from helpers.models.loading import load_model, resolve_device
+from helpers.models.loading import load_model
 from helpers.models.measurement import ModelMeasurement, measure_language_model, reinitialise
 from helpers.models.measures import next_token_loss, probe_accuracies
 from helpers.models.reference import ModelReference, load_shared_tokenizer
@@ -22,7 +22,6 @@ __all__ = [
     "probe_accuracies",
     "reinitialise",
     "require_hook",
-    "resolve_device",
     "split_batch",
     "stream_activations",
     "train_language_model",

@@ -11,23 +11,9 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 from transformer_lens.model_bridge import TransformerBridge
 from transformers.utils import logging as transformers_logging
 
+from helpers.devices import resolve_device
+
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def resolve_device(device: str = "auto") -> torch.device:
-    """The device of that name; "auto" is CUDA if there is one, else the CPU.
-
-    Raises:
-        ValueError: a CUDA or MPS device is asked for that this machine does not have.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
-    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    absent = chosen.type == "cuda" and (chosen.index or 0) >= n_cuda
-    if absent or (chosen.type == "mps" and not torch.backends.mps.is_available()):
-        raise ValueError(f"device '{device}' is not here ({n_cuda} CUDA devices); use device='auto' or 'cpu'")
-    return chosen
 
 
 def load_model(

@@ -19,10 +19,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from helpers.corpus import Corpus, TokenBatch, probes_of, stream_sequences, tokenizer_fingerprint
+from helpers.devices import resolve_device
 from helpers.models.architectures import new_model
 from helpers.models.checkpoints import Progress, load_checkpoint, save_checkpoint, training_recipe
 from helpers.models.history import TrainingHistory
-from helpers.models.loading import quiet_transformers, resolve_device
+from helpers.models.loading import quiet_transformers
 from helpers.models.measures import probe_accuracies
 from helpers.params import LanguageModelParams
 from helpers.progress import progress_bar

@@ -54,10 +54,16 @@ class LanguageModelParams(NotebookParams):
     d_model: int = Field(96, ge=8, description="residual width")
     n_heads: int = Field(4, ge=1)
     context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
-    n_train_tokens: int = Field(5_000_000, ge=1_000, description="training stops by tokens, never by the clock")
-    batch_size: int = Field(32, ge=1, description="sequences in a training step")
-    learning_rate: float = Field(2e-3, gt=0, description="peak rate; linear warm-up and linear decay")
+    n_train_tokens: int = Field(2_000_000, ge=1_000, description="training stops by tokens, never by the clock")
+    batch_size: int = Field(8, ge=1, description="sequences in a training step")
+    learning_rate: float = Field(4e-3, gt=0, description="peak rate; linear warm-up and linear decay")
     n_eval_tokens: int = Field(100_000, ge=256, description="held-out tokens for the loss")
+    min_accuracy: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="story world only: least accuracy on the order of days, months, numbers and on agreement",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -83,9 +89,9 @@ class TrainSaeParams(NotebookParams):
     d_sae: int = Field(4096, ge=2, description="dictionary width")
     k: int = Field(16, ge=1, description="topk only: active features per token")
     l1_coefficient: float = Field(1.0, ge=0, description="standard only")
-    n_train_tokens: int = Field(1_700_000, ge=1_000)
-    batch_size: int = Field(4096, ge=1, description="tokens in a training step")
-    learning_rate: float = Field(1e-3, gt=0)
+    n_train_tokens: int = Field(1_000_000, ge=1_000)
+    batch_size: int = Field(2048, ge=1, description="tokens in a training step")
+    learning_rate: float = Field(2e-3, gt=0)
     dead_after_tokens: int = Field(
         200_000,
         ge=1,

@@ -26,13 +26,12 @@ from helpers.reports.html import (
     read_notebook,
     stylesheet,
 )
+from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
 from helpers.storage import atomic_folder, read_json
 
 logger = logging.getLogger(__name__)
 
-RESULTS, NOTEBOOK = "results.json", "executed.ipynb"
-#: A stage whose figures are not marked for the front page shows this many of them there.
-FIGURES_SHOWN = 2
+NOTEBOOK = "executed.ipynb"
 
 
 @dataclass
@@ -69,7 +68,8 @@ def build_report(
         study_folder: runs/<study>, with <stage>/<run>/results.json, executed.ipynb and figures.
         title: of the report; by default the study's name.
         description: a paragraph on what the study asks.
-        expected: (stage, run) that belong to the study; those without a folder are listed as missing.
+        expected: (stage, run) that belong to the study: those without a folder are listed as missing, other folders
+            are left out; by default every folder that is there.
     Returns:
         Path of index.html.
     Raises:
@@ -101,9 +101,10 @@ def build_report(
 
 
 def _stage_folders(study_folder: Path, expected: Sequence[tuple[str, str]]) -> list[Path]:
-    found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
-    found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
-    found |= {study_folder / stage / run for stage, run in expected}
+    found = {study_folder / stage / run for stage, run in expected}
+    if not expected:
+        found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
+        found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
     return sorted(found, key=lambda path: (path.parent.name, path.name))
 
 
@@ -117,18 +118,20 @@ def _read_stage(folder: Path) -> StagePage:
         except ValueError as error:
             page.state, page.reason = "failed", str(error)
     failure = None if page.notebook is None else notebook_failure(page.notebook)
-    if (folder / RESULTS).is_file():
+    if (folder / RESULTS_FILE).is_file():
         try:
-            result = read_json(folder / RESULTS)
+            result = read_json(folder / RESULTS_FILE)
             if not isinstance(result, dict):
                 raise ValueError(f"expected a JSON object, got {type(result).__name__}")  # noqa: TRY004
             page.result, page.state = result, "done"
         except ValueError as error:
-            page.state, page.reason = "failed", f"{RESULTS} cannot be read ({error}); run the stage again"
+            page.state, page.reason = "failed", f"{RESULTS_FILE} cannot be read ({error}); run the stage again"
     elif page.notebook is not None and failure is None:
         page.state, page.reason = "failed", "stopped before its end; run the study again, it goes on from here"
     if failure is not None:
         page.state, page.reason = "failed", failure
+    elif page.state != "done" and (folder / FAILURE_FILE).is_file():
+        page.state, page.reason = "failed", str(read_json(folder / FAILURE_FILE).get("error", ""))
     if page.state != "done":
         page.result = {}
         logger.warning("the report lists %s as %s: %s", page.name, page.state, page.reason or "no results")
@@ -145,10 +148,8 @@ def _strings(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _copy_figures(page: StagePage, folder: Path) -> None:
-    """Copy the front-page figures of a stage; those marked as headline, else the first few."""
-    items = _items(page, "figures")
-    marked = [item for item in items if item.get("headline")]
-    for item in marked or items[:FIGURES_SHOWN]:
+    """Copy the figures of a stage that are marked for the front page."""
+    for item in (item for item in _items(page, "figures") if item.get("headline")):
         source = (page.folder / str(item.get("file", ""))).resolve()
         if not source.is_relative_to(page.folder.resolve()) or not source.is_file():
             logger.warning("the report leaves out figure %s of %s: no such file", item.get("file"), page.name)

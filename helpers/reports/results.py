@@ -11,6 +11,7 @@ from typing import Any, Self
 from helpers.storage import read_json, write_json
 
 RESULTS_FILE = "results.json"
+FAILURE_FILE = "failure.json"  # {"error": one sentence}, while the last execution failed
 
 Metric = float | int | str | bool | list[Any] | None
 

@@ -136,8 +136,17 @@ def _new_sae(
         corpus=params.corpus.model_dump(),
     )
     if params.architecture == "topk":
-        config = TopKTrainingSAEConfig(d_in=d_in, d_sae=params.d_sae, k=params.k, device=str(device), metadata=metadata)
-        return TopKTrainingSAE(config)
+        topk = TopKTrainingSAEConfig(
+            d_in=d_in,
+            d_sae=params.d_sae,
+            k=params.k,
+            device=str(device),
+            metadata=metadata,
+            # Rows of norm 1 (kept so after every step) make rescaling by the norms, a third of the cost, superfluous.
+            decoder_init_norm=1.0,
+            rescale_acts_by_decoder_norm=False,
+        )
+        return TopKTrainingSAE(topk)
     n_steps = params.n_train_tokens // params.batch_size
     standard = StandardTrainingSAEConfig(
         d_in=d_in,
@@ -176,6 +185,8 @@ def _fit(
             trainer.maybe_reset_sparsity()
             output = trainer.step(batch)
             trainer.n_training_steps += 1
+            if params.architecture == "topk":
+                _normalise_decoder(trainer.sae)
             bar.update(params.batch_size)
             step = trainer.n_training_steps
             if step % record_every == 0 or step == n_steps:
@@ -203,13 +214,20 @@ def _point(trainer: SAETrainer, output: object) -> SaeTrainingPoint:
     )
 
 
+@torch.no_grad()
+def _normalise_decoder(sae: TrainingSAE) -> None:
+    """Back to rows of norm 1, as Gao et al. 2024 train TopK SAEs (appendix A.4)."""
+    sae.W_dec.div_(sae.get_W_dec_norm()[:, None])
+
+
 def _fold(trainer: SAETrainer) -> None:
     """Fold input scale and decoder norms into the weights; outputs on raw activations stay the same."""
-    scale = trainer.activation_scaler.scaling_factor
+    scale, sae = trainer.activation_scaler.scaling_factor, trainer.sae
     assert scale is not None
-    trainer.sae.fold_activation_norm_scaling_factor(scale)
+    sae.fold_activation_norm_scaling_factor(scale)
     trainer.activation_scaler.scaling_factor = None
-    trainer.sae.fold_W_dec_norm()
+    # All rows have one norm at most in TopK SAEs, so folding it cannot change which features are the top k.
+    sae.fold_and_get_W_dec_norm()
     trainer.set_final_sae_metadata()
 
 

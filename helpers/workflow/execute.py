@@ -14,7 +14,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from helpers.progress import PROGRESS_FILE_VARIABLE
-from helpers.reports.results import RESULTS_FILE
+from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
 from helpers.storage import read_json
 from helpers.workflow.failures import StageFailure
 from helpers.workflow.locks import exclusive
@@ -22,7 +22,6 @@ from helpers.workflow.progress_lines import followed
 from helpers.workflow.stage import set_aside, shown
 from helpers.workflow.stages import (
     EXECUTED_FILE,
-    FAILURE_FILE,
     PROGRESS_FILE,
     PROJECT_ROOT,
     RENDERED_FILE,

@@ -6,8 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.reports.results import FAILURE_FILE
 from helpers.storage import read_json, write_json
-from helpers.workflow.stages import FAILURE_FILE, StageRun
+from helpers.workflow.stages import StageRun
 
 
 @dataclass(frozen=True)

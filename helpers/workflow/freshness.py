@@ -14,11 +14,11 @@ from typing import Any
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
 from helpers.params.study import Study
-from helpers.reports.results import RESULTS_FILE, StageResult
+from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, StageResult
 from helpers.storage import read_json, write_json
 from helpers.workflow.sources import NOTEBOOK, PARAMETERS, counted_parameters, stage_sources
 from helpers.workflow.stage import result_hash, set_aside
-from helpers.workflow.stages import FAILURE_FILE, STAGE_FILE, StageRun, check_stage, needs, runs_path
+from helpers.workflow.stages import STAGE_FILE, StageRun, check_stage, needs, runs_path
 
 PLAN_FILE = "plan.json"
 

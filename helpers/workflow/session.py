@@ -16,12 +16,8 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch  # elsewhere in this module late: it takes seconds, and running studies does not need it
 
 LIBRARIES = (
     "torch",
@@ -83,25 +79,6 @@ def seed_everything(seed: int, *, n_threads: int) -> np.random.Generator:
     torch.manual_seed(seed)
     torch.set_num_threads(n_threads)
     return np.random.default_rng(seed)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a parameter value: "auto" is CUDA if there is one, else the CPU.
-
-    Raises:
-        ValueError: the device asked for is not there.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= n_cuda:
-        raise ValueError(f"device '{name}' is not there; found {n_cuda} CUDA devices; use 'auto' or 'cpu'")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device 'mps' is not there; use 'auto' or 'cpu'")
-    return device
 
 
 def library_versions() -> dict[str, str]:

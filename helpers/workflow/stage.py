@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.devices import resolve_device
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
-from helpers.reports.results import RESULTS_FILE, Metric, StageResult
+from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, Metric, StageResult
 from helpers.storage import atomic_file, sha256_file
 from helpers.workflow import session
 from helpers.workflow.sources import stage_sources
 from helpers.workflow.stages import (
-    FAILURE_FILE,
     OUTDATED_FILE,
     PROJECT_ROOT,
     StageRun,
@@ -65,7 +65,7 @@ def start_stage(name: str, params: NotebookParams) -> Stage:
     if not isinstance(params, expected):
         raise ValueError(f"stage {name} takes {expected.__name__}, got {type(params).__name__}")  # noqa: TRY004
     session.quiet_libraries()
-    device = session.choose_device(params.device)
+    device = resolve_device(params.device)
     folder = StageRun(name, params.run).folder(study_folder(params))
     stage = Stage(
         name=name,

@@ -18,7 +18,6 @@ PROJECT_ROOT = Path(helpers.__file__).resolve().parent.parent
 
 EXECUTED_FILE = "executed.ipynb"
 RENDERED_FILE = "notebook.html"
-FAILURE_FILE = "failure.json"
 STAGE_FILE = "stage.json"
 OUTDATED_FILE = "results.outdated.json"
 PROGRESS_FILE = "progress.log"

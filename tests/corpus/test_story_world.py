@@ -118,8 +118,8 @@ def test_every_word_of_the_lexicon_is_used(world: StoryWorld) -> None:
 
 def test_concepts_of_tokens(world: StoryWorld) -> None:
     expected = {
-        " Monday": "weekday", "Monday": "weekday", " king": "royalty", "King": "royalty", " May": "month", " The": "function",
-        "\n": "punctuation", ' "': "punctuation", ".": "punctuation", " seven": "number_word", " She": "pronoun",
+        " Monday": "weekday", "Monday": "weekday", " king": "royalty", "King": "royalty", " May": "month", " The": "article",
+        "\n": "line_break", ' "': "quotation_mark", ".": "sentence_end", " ?": "sentence_end", ";": "punctuation", " seven": "number_word", " She": "pronoun",
         " Anna": "female_name", " dog": "mammal", " joyful": "joy", " Paris": "city",
     }  # fmt: skip
     assert {token: world.concept_of(token) for token in expected} == expected
@@ -236,7 +236,7 @@ def test_unknown_probe_kind(world: StoryWorld) -> None:
 
 def _lexicon(**changes: object) -> Lexicon:
     values: dict = {
-        "concepts": {"fruit": ("apple",), "colour": ("red",)}, "taxonomy": {}, "orders": {}, "relations": {}, "female": (), "male": (),
+        "concepts": {"fruit": ("apple",), "colour": ("red",)}, "taxonomy": {}, "orders": {}, "relations": {}, "female": (), "male": (), "marks": {},
     }  # fmt: skip
     return Lexicon(**{**values, **changes})
 

@@ -16,7 +16,6 @@ from helpers.models import (
     next_token_loss,
     probe_accuracies,
     require_hook,
-    resolve_device,
     split_batch,
     stream_activations,
 )
@@ -194,13 +193,6 @@ def test_an_answer_is_one_token(model: TransformerBridge, tokenizer: PreTrainedT
     for answer in (" Monday Tuesday", " talking", ""):
         with pytest.raises(ValueError, match="a probe's answer is one token"):
             probe_accuracies(model, tokenizer, [Probe("weekday", "Today is", answer, (answer,))])
-
-
-def test_devices() -> None:
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ValueError, match="device 'cuda:99' is not here"):
-        resolve_device("cuda:99")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,13 @@ def add_stage(study, stage, run, *, result=True, error=False, notebook=True, **v
         nbformat.write(new_notebook(cells=cells), folder / "executed.ipynb")
     if result:
         figures = [
-            {"file": f"figures/{i}.png", "title": f"Figure {i} of {stage}", "caption": f"caption {i}"} for i in range(4)
+            {
+                "file": f"figures/{i}.png",
+                "title": f"Figure {i} of {stage}",
+                "caption": f"caption {i}",
+                "headline": i < 2,
+            }
+            for i in range(4)
         ]
         for i in range(4):
             (folder / "figures" / f"{i}.png").write_bytes(PNG + stage.encode())
@@ -108,7 +114,7 @@ def test_notebooks_are_linked_in_the_order_of_the_flow(study):
     assert "01_language_models.b.html" in first and len([a for a in first if a.endswith(".html")]) == 2
 
 
-def test_marked_figures_replace_the_first_ones(study):
+def test_only_marked_figures_are_on_the_front_page(study):
     assert report(study).count("<figure>") == 6  # two of each stage
     figures = [
         {"file": "figures/3.png", "title": "the one", "caption": "", "headline": True},
@@ -124,14 +130,23 @@ def test_failed_and_missing_stages_are_named_with_their_reason(study):
     add_stage(study, "02_train_saes", "a", result=False, error=True)
     add_stage(study, "02_train_saes", "b", result=False)
     add_stage(study, "03_save_activations", "main", result=False, notebook=False)
-    html = report(study, expected=[("04_match_features", "main"), ("01_language_models", "a")])
+    (study / "03_save_activations" / "main" / "failure.json").write_text('{"error": "the process was killed"}')
+    names = ["01_language_models/a", "01_language_models/b", "02_train_saes/a", "02_train_saes/b"]
+    names += ["03_save_activations/main", "04_match_features/main", "05_compare_spaces/main"]
+    html = report(study, expected=[tuple(name.split("/")) for name in names])
     assert "4 of 7 stage runs have no result" in html
+    assert "the process was killed" in html
     assert "MemoryError: &lt;too big&gt;" in html
     assert "stopped before its end" in html
-    assert html.count("not run yet") == 2
-    assert html.count('class="state-failed"') == 2 and html.count('class="state-missing"') == 2
+    assert html.count("not run yet") == 1
+    assert html.count('class="state-failed"') == 3 and html.count('class="state-missing"') == 1
     assert html.count('class="state-done"') == 3
     assert 'href="notebooks/02_train_saes.a.html"' in html
+
+
+def test_runs_that_no_longer_belong_to_the_study_are_left_out(study):
+    html = report(study, expected=[("01_language_models", "a")])
+    assert "05_compare_spaces" not in html and html.count('class="state-done"') == 1
 
 
 def test_numbers_of_a_failed_rerun_are_not_shown(study):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.devices import resolve_device
 from helpers.params import LanguageModelParams, MatchFeaturesParams, TrainSaeParams
 from helpers.reports.results import StageResult
 from helpers.storage import sha256_file
@@ -90,12 +91,12 @@ def test_threads_are_those_of_the_parameters(model_params):
 
 def test_a_device_that_is_not_there(model_params, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert session.choose_device("auto") == torch.device("cpu")
+    assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(ValueError, match="device 'cuda:1' is not there; found 0 CUDA devices; use 'auto' or 'cpu'"):
         start_stage("01_language_models", model_params.model_copy(update={"device": "cuda:1"}))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device 'mps' is not there"):
-        session.choose_device("mps")
+        resolve_device("mps")
 
 
 def test_what_is_needed_and_not_there_yet_is_named_with_the_way_to_make_it(model_params, sae_params):

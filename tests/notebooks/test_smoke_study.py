@@ -1,0 +1,138 @@
+"""The whole flow on real input at a small size: every notebook runs, and its results mean what they claim."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from helpers.activations import ActivationStore
+from helpers.corpus import CORE_PROBE_KINDS
+from helpers.matching import FeaturePairs, match_features
+
+ROOT = Path(__file__).resolve().parents[2]
+SUCCESSORS = ("weekday", "month", "count_up", "count_down")
+
+pytestmark = pytest.mark.slow
+
+
+def test_models_learn_the_order_of_days_months_and_numbers(smoke_study):
+    """At this size (a tenth of the demo's training) they know about half and more; chance is one of 7 to 21 words."""
+    for run in "ab":
+        metrics = smoke_study.result("01_language_models", run).metrics
+        for kind in SUCCESSORS:
+            assert metrics[f"accuracy_{kind}"] >= 0.4, (run, kind)
+            assert metrics[f"accuracy_{kind}"] > metrics[f"untrained_accuracy_{kind}"] + 0.3
+        assert {f"accuracy_{kind}" for kind in CORE_PROBE_KINDS} <= metrics.keys()
+        assert metrics["loss"] < metrics["unigram_loss"] < metrics["untrained_loss"]
+
+
+def test_dictionaries_rebuild_and_stay_sparse(smoke_study):
+    for run in "ab":
+        result = smoke_study.result("02_train_saes", run)
+        assert result.metrics["l0"] == pytest.approx(result.params["k"], abs=0.1)
+        assert result.metrics["fvu"] < 0.25 < result.metrics["control_fvu"]
+        assert result.metrics["loss_recovered"] > 0.9
+
+
+def test_rows_of_both_stores_are_the_same_tokens(smoke_study):
+    result = smoke_study.result("03_save_activations", "main")
+    a, b = (ActivationStore.open(result.artifact(f"store_{name}"), verify=True) for name in "ab")
+    assert a.n_tokens == b.n_tokens == result.params["n_tokens"]
+    assert np.array_equal(a.token_ids, b.token_ids) and np.array_equal(a.positions, b.positions)
+    assert max(a.density, b.density) < 0.1
+
+
+def test_matched_features_mean_the_same(smoke_study):
+    metrics = smoke_study.result("04_match_features", "main").metrics
+    assert metrics["n_pairs_above"] > 30
+    assert metrics["same_concept"] > 0.6 and metrics["same_concept_null"] < 0.25
+    assert metrics["same_top_tokens"] > 0.3 and metrics["same_top_tokens_null"] < 0.1
+    assert metrics["chance_corr_99"] < 0.3
+
+
+def test_saved_pairs_are_those_of_the_stores(smoke_study):
+    result, stores = smoke_study.result("04_match_features", "main"), smoke_study.result("03_save_activations", "main")
+    saved = FeaturePairs.load(result.artifact("pairs"))
+    a, b = (ActivationStore.open(stores.artifact(f"store_{name}")) for name in "ab")
+    again = match_features(a, b, method="one_to_one", min_firings=result.params["min_firings"])
+    assert np.array_equal(saved.ids_a, again.ids_a) and np.array_equal(saved.ids_b, again.ids_b)
+
+
+def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
+    result = smoke_study.result("05_compare_spaces", "main")
+    smallest = 1 / (1 + result.params["n_permutations"])
+    for measure in result.params["measures"]:
+        assert result.metrics[measure] > result.metrics[f"{measure}_null_mean"]
+        assert result.metrics[f"{measure}_p"] == pytest.approx(smallest)
+
+
+def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
+    report = smoke_study.folder / "report" / "index.html"
+    assert smoke_study.output.rstrip().endswith(f"report: {report}")
+    assert "Matched features: same concept" in smoke_study.output
+    page = report.read_text(encoding="utf-8")
+    assert "Smoke test: the demo study, small" in page and "have no result" not in page
+
+
+def test_executed_notebooks_show_no_warnings(smoke_study):
+    notebooks = list(smoke_study.folder.glob("*/*/executed.ipynb"))
+    assert len(notebooks) == 7
+    for path in notebooks:
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                if output.output_type == "stream" and output.name == "stderr":
+                    assert "Warning" not in output.text, f"{path.parent}: {output.text}"
+
+
+def test_memory_stays_small(smoke_study):
+    """Two stages run side by side at most, so half of 4 GiB each."""
+    for path in smoke_study.folder.glob("*/*/results.json"):
+        result = smoke_study.result(path.parent.parent.name, path.parent.name)
+        assert result.peak_memory_mib < 2048, path
+
+
+def test_a_second_run_does_nothing(smoke_study):
+    before = {path: path.stat().st_mtime_ns for path in smoke_study.folder.glob("*/*/results.json")}
+    assert "everything is up to date, nothing was run" in smoke_study.command("run", "smoke")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def papermill_alone(stage: str, out: Path, *parameters: str) -> str:
+    command = [sys.executable, "-m", "papermill", f"notebooks/{stage}.ipynb", str(out), "--cwd", ".", *parameters]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def test_a_notebook_runs_alone_with_papermill(smoke_study, tmp_path):
+    settings = ["-p", "study", "smoke", "-p", "runs_folder", str(smoke_study.runs_folder), "-p", "run", "alone"]
+    papermill_alone("05_compare_spaces", tmp_path / "out.ipynb", *settings, "-p", "n_permutations", "50")
+    alone, main = (smoke_study.result("05_compare_spaces", run).metrics for run in ("alone", "main"))
+    assert alone["rsa"] == pytest.approx(main["rsa"], abs=1e-12)
+
+
+def test_the_readme_commands_work(smoke_study, tmp_path):
+    """Every command line of the README, with the smoke study in place of the demo and nothing left to run."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    commands = [line for line in lines if line]
+    assert len(commands) >= 8
+    for line in commands:
+        words = line.replace("demo", "smoke").split()
+        if words[0] == "make":
+            done = subprocess.run(
+                ["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+        elif words[:3] == ["python", "-m", "helpers"]:
+            smoke_study.command(*words[3:])
+        else:
+            assert words[0] == "papermill", f"no test runs the README's command: {line}"
+            stage = Path(words[1]).stem
+            place = ["-p", "study", "smoke", "-p", "runs_folder", str(smoke_study.runs_folder), "-p", "run", "readme"]
+            papermill_alone(stage, tmp_path / "out.ipynb", *words[words.index("-p") :], *place)
