@@ -12,9 +12,9 @@ import numba
 import numpy as np
 
 from helpers.matching.associations import Terms
-from helpers.matching.candidates import BestPartners
+from helpers.matching.best_lists import beats_last, insert
+from helpers.matching.candidates import BestPartners, BothLists
 from helpers.matching.inputs import Side
-from helpers.matching.kernels import beats_last, insert
 
 BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
 # A blocked product sums in another order in other blocks; on this grid equal pairs are equal and ties go to lower ids.
@@ -32,7 +32,6 @@ class DenseEngine:
     usable_b: np.ndarray
     block_values: int = BLOCK_VALUES
     _terms: dict[str, Terms] = field(default_factory=dict, repr=False)
-    _sweep: tuple[tuple[bytes, bytes, int, float], BestPartners, BestPartners] | None = field(default=None, repr=False)
 
     @property
     def d_a(self) -> int:
@@ -46,21 +45,33 @@ class DenseEngine:
         self, *, of: str, k: int, floor: float, keep_a: np.ndarray | None = None, keep_b: np.ndarray | None = None
     ) -> BestPartners:
         """See `Engine`."""
+        lists = self.both_lists(k=k, floor=floor, keep_a=keep_a, keep_b=keep_b)
+        return lists.of_a if of == "a" else lists.of_b
+
+    def both_lists(
+        self, *, k: int, floor: float, keep_a: np.ndarray | None = None, keep_b: np.ndarray | None = None
+    ) -> BothLists:
+        """See `Engine`."""
         usable_a = self.usable_a if keep_a is None else self.usable_a & keep_a
         usable_b = self.usable_b if keep_b is None else self.usable_b & keep_b
-        key = (usable_a.tobytes(), usable_b.tobytes(), k, floor)
-        if self._sweep is None or self._sweep[0] != key:
-            self._sweep = (key, *self._search(usable_a, usable_b, k=k, floor=floor))
-        return self._sweep[1] if of == "a" else self._sweep[2]
+        return self._search(usable_a, usable_b, k=k, floor=floor)
 
-    def _search(
-        self, usable_a: np.ndarray, usable_b: np.ndarray, *, k: int, floor: float
-    ) -> tuple[BestPartners, BestPartners]:
+    def block(self, ids_a: np.ndarray, ids_b: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        terms_a, terms_b = self._side_terms("a"), self._side_terms("b")
+        step = max(1, self.block_values // max(1, len(ids_b)))
+        parts = [np.empty((0, len(ids_b)))]
+        for start in range(0, len(ids_a), step):
+            products = self._products(ids_a[start : start + step], ids_b, terms_a, terms_b)
+            parts.append(np.rint(products * GRID) / GRID)
+        return np.concatenate(parts)
+
+    def _search(self, usable_a: np.ndarray, usable_b: np.ndarray, *, k: int, floor: float) -> BothLists:
         terms_a, terms_b = self._side_terms("a"), self._side_terms("b")
         ids_a, ids_b = (
             np.flatnonzero(usable & (terms.scale > 0)) for usable, terms in ((usable_a, terms_a), (usable_b, terms_b))
         )
-        of_a, of_b = _empty(self.d_a, min(k, self.d_b)), _empty(self.d_b, min(k, self.d_a))
+        of_a, of_b = BestPartners.empty(self.d_a, min(k, self.d_b)), BestPartners.empty(self.d_b, min(k, self.d_a))
         counts_a, counts_b = np.zeros(self.d_a, np.int64), np.zeros(self.d_b, np.int64)
         step = max(1, self.block_values // max(1, len(ids_b)))
         for start in range(0, len(ids_a), step):
@@ -69,7 +80,7 @@ class DenseEngine:
             _collect(values, part, ids_b, floor, of_a.ids, of_a.values, counts_a, of_b.ids, of_b.values, counts_b)
         of_a.truncated[:] = counts_a > of_a.ids.shape[1]
         of_b.truncated[:] = counts_b > of_b.ids.shape[1]
-        return of_a, of_b
+        return BothLists(of_a, of_b)
 
     def _products(self, ids_a: np.ndarray, ids_b: np.ndarray, terms_a: Terms, terms_b: Terms) -> np.ndarray:
         """Associations of some features of a with some of b, (len(ids_a), len(ids_b)) float64."""
@@ -110,10 +121,6 @@ class DenseEngine:
         good = usable & (squares > 0)
         scale[good] = 1.0 / np.sqrt(squares[good])
         return Terms(shift, scale)
-
-
-def _empty(d_sae: int, k: int) -> BestPartners:
-    return BestPartners(np.full((d_sae, k), -1, np.int32), np.full((d_sae, k), -np.inf), np.zeros(d_sae, dtype=bool))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -54,7 +54,8 @@ def nearest(engine: Engine, request: Request) -> RawPairs:
 def mutual(engine: Engine, request: Request) -> RawPairs:
     """Pairs that are each other's best partner."""
     _only_single(request, "mutual")
-    of_a, of_b = (engine.best_partners(of=side, k=1, floor=request.floor) for side in ("a", "b"))
+    lists = engine.both_lists(k=1, floor=request.floor)
+    of_a, of_b = lists.of_a, lists.of_b
     ids_a = np.flatnonzero(of_a.ids[:, 0] >= 0)
     ids_b = of_a.ids[ids_a, 0]
     agree = of_b.ids[ids_b, 0] == ids_a
