@@ -6,19 +6,19 @@ multiplied). Both sides' lists come from the same products, so an association is
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numba
 import numpy as np
 
 from helpers.matching.associations import Terms
 from helpers.matching.best_lists import beats_last, insert
-from helpers.matching.candidates import BestPartners, BothLists
+from helpers.matching.candidates import GRID, BestPartners, BothLists, on_grid
 from helpers.matching.inputs import Side
 
 BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
-# A blocked product sums in another order in other blocks; on this grid equal pairs are equal and ties go to lower ids.
-GRID = 2.0**40
 
 
 @dataclass
@@ -30,6 +30,7 @@ class DenseEngine:
     association: str
     usable_a: np.ndarray
     usable_b: np.ndarray
+    n_threads: int = 1
     block_values: int = BLOCK_VALUES
     _terms: dict[str, Terms] = field(default_factory=dict, repr=False)
 
@@ -63,7 +64,7 @@ class DenseEngine:
         parts = [np.empty((0, len(ids_b)))]
         for start in range(0, len(ids_a), step):
             products = self._products(ids_a[start : start + step], ids_b, terms_a, terms_b)
-            parts.append(np.rint(products * GRID) / GRID)
+            parts.append(on_grid(products))
         return np.concatenate(parts)
 
     def _search(self, usable_a: np.ndarray, usable_b: np.ndarray, *, k: int, floor: float) -> BothLists:
@@ -74,13 +75,24 @@ class DenseEngine:
         of_a, of_b = BestPartners.empty(self.d_a, min(k, self.d_b)), BestPartners.empty(self.d_b, min(k, self.d_a))
         counts_a, counts_b = np.zeros(self.d_a, np.int64), np.zeros(self.d_b, np.int64)
         step = max(1, self.block_values // max(1, len(ids_b)))
-        for start in range(0, len(ids_a), step):
-            part = ids_a[start : start + step]
-            values = self._products(part, ids_b, terms_a, terms_b)
-            _collect(values, part, ids_b, floor, of_a.ids, of_a.values, counts_a, of_b.ids, of_b.values, counts_b)
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            for start in range(0, len(ids_a), step):
+                part = ids_a[start : start + step]
+                values = self._products(part, ids_b, terms_a, terms_b)
+                # A thread has some rows, then some columns, to itself.
+                rows = [(values, part, ids_b, cut, floor, of_a.ids, of_a.values, counts_a) for cut in self._cuts(part)]
+                columns = [
+                    (values.T, ids_b, part, cut, floor, of_b.ids, of_b.values, counts_b) for cut in self._cuts(ids_b)
+                ]
+                list(pool.map(lambda task: _enter_rows(*task), rows))
+                list(pool.map(lambda task: _enter_columns(*task), columns))
         of_a.truncated[:] = counts_a > of_a.ids.shape[1]
         of_b.truncated[:] = counts_b > of_b.ids.shape[1]
         return BothLists(of_a, of_b)
+
+    def _cuts(self, ids: np.ndarray) -> list[tuple[int, int]]:
+        bounds = np.linspace(0, len(ids), self.n_threads + 1).astype(int)
+        return list(pairwise(bounds.tolist()))
 
     def _products(self, ids_a: np.ndarray, ids_b: np.ndarray, terms_a: Terms, terms_b: Terms) -> np.ndarray:
         """Associations of some features of a with some of b, (len(ids_a), len(ids_b)) float64."""
@@ -124,19 +136,27 @@ class DenseEngine:
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect(  # pragma: no cover (compiled)
-    values, ids_a, ids_b, floor, best_a, values_a, counts_a, best_b, values_b, counts_b
-):
-    for row in range(ids_a.size):
-        a = ids_a[row]
-        for column in range(ids_b.size):
-            value = np.rint(values[row, column] * GRID) / GRID
-            if not value > floor:
-                continue
-            b = ids_b[column]
-            counts_a[a] += 1
-            counts_b[b] += 1
-            if beats_last(best_a[a], values_a[a], b, value):
-                insert(best_a[a], values_a[a], b, value)
-            if beats_last(best_b[b], values_b[b], a, value):
-                insert(best_b[b], values_b[b], a, value)
+def _enter_rows(values, own_ids, other_ids, cut, floor, best, best_values, counts):  # pragma: no cover (compiled)
+    """Enter values[row, :] into the lists of the rows cut[0]..cut[1]."""
+    for row in range(cut[0], cut[1]):
+        own = own_ids[row]
+        for column in range(other_ids.size):
+            _enter(values[row, column], own, other_ids[column], floor, best, best_values, counts)
+
+
+@numba.njit(cache=True, nogil=True)
+def _enter_columns(values, own_ids, other_ids, cut, floor, best, best_values, counts):  # pragma: no cover (compiled)
+    """The same for the transposed block: walk along its memory."""
+    for column in range(other_ids.size):
+        other = other_ids[column]
+        for row in range(cut[0], cut[1]):
+            _enter(values[row, column], own_ids[row], other, floor, best, best_values, counts)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _enter(raw, own, other, floor, best, best_values, counts):  # pragma: no cover (compiled)
+    value = np.rint(raw * GRID) / GRID
+    if value > floor:
+        counts[own] += 1
+        if value >= best_values[own, -1] and beats_last(best[own], best_values[own], other, value):
+            insert(best[own], best_values[own], other, value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from helpers.matching.candidates import Engine
 from helpers.matching.dense_engine import DenseEngine
 from helpers.matching.inputs import Side, check_pair, read_side
 from helpers.matching.sparse_engine import SparseEngine
+
+logger = logging.getLogger(__name__)
 
 
 def open_engine(
@@ -43,10 +48,12 @@ def open_engine(
             "save both from one token batch"
         )
     usable_a, usable_b = (_usable(side, association, min_firings) for side in (side_a, side_b))
+    n_threads = n_threads or available_cores()
     if side_a.sparse is not None and side_b.sparse is not None:
-        n_threads = n_threads or available_cores()
+        if cuda_is_likely() and (engine := _cuda_engine(side_a, side_b, association, usable_a, usable_b)) is not None:
+            return engine
         return SparseEngine(side_a, side_b, association, usable_a, usable_b, n_threads)
-    return DenseEngine(side_a, side_b, association, usable_a, usable_b)
+    return DenseEngine(side_a, side_b, association, usable_a, usable_b, n_threads)
 
 
 def open_direction_engine(W_a: Any, W_b: Any) -> DenseEngine:
@@ -63,7 +70,29 @@ def open_direction_engine(W_a: Any, W_b: Any) -> DenseEngine:
             "different width have no cosine: match their activations (match_features)"
         )
     sides = [Side(None, W.T, Moments.empty(len(W)), np.asarray(W.any(axis=1))) for W in (first, second)]
-    return DenseEngine(sides[0], sides[1], "cosine", sides[0].varies, sides[1].varies)
+    return DenseEngine(sides[0], sides[1], "cosine", sides[0].varies, sides[1].varies, available_cores())
+
+
+def cuda_is_likely() -> bool:
+    """Whether an NVIDIA driver is installed; importing torch only to ask it would cost a second and 0.5 GiB."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _cuda_engine(a: Side, b: Side, association: str, usable_a: np.ndarray, usable_b: np.ndarray) -> Engine | None:
+    """The GPU's engine, if there is a usable GPU with room for both sides."""
+    import torch
+
+    from helpers.matching.torch_engine import TorchEngine, device_bytes
+
+    if not torch.cuda.is_available():
+        return None
+    free, _ = torch.cuda.mem_get_info()
+    if device_bytes(a, b) > free:
+        logger.info(
+            "matching on the CPU: the GPU has %.1f GiB free, %.1f needed", free / 2**30, device_bytes(a, b) / 2**30
+        )
+        return None
+    return TorchEngine(a, b, association, usable_a, usable_b, torch.device("cuda"))
 
 
 def available_cores() -> int:

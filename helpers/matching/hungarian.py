@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from helpers.matching.candidates import BestPartners, Engine
+from helpers.matching.candidates import BestPartners, Engine, on_grid
 from helpers.matching.greedy import listed_edges
 
 FIRST_LIST = 32
@@ -57,7 +57,7 @@ def optimal_pairs(
     lists = engine.both_lists(k=first_list, floor=floor)
     own = lists.of_a if side == "a" else lists.of_b
     edges = listed_edges(lists)
-    near, far, values = edges.ids[:, 0], edges.ids[:, 1], edges.values
+    near, far, values = edges.ids[:, 0], edges.ids[:, 1], on_grid(edges.values)
     if side == "b":
         near, far = far, near
     shape = (engine.d_a, engine.d_b) if side == "a" else (engine.d_b, engine.d_a)
@@ -93,7 +93,7 @@ def _with_lists(
     rows, slots = np.nonzero(lists.ids >= 0)
     codes = np.concatenate([near * shape[1] + far, rows.astype(np.int64) * shape[1] + lists.ids[rows, slots]])
     codes, first = np.unique(codes, return_index=True)
-    return codes // shape[1], codes % shape[1], np.concatenate([values, lists.values[rows, slots]])[first]
+    return codes // shape[1], codes % shape[1], np.concatenate([values, on_grid(lists.values[rows, slots])])[first]
 
 
 def _graph(near: np.ndarray, far: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> scipy.sparse.csr_array:

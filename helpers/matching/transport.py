@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.matching.candidates import Engine
+from helpers.matching.candidates import Engine, on_grid
 
 MAX_VALUES = 1 << 26
 LEAST_REGULARIZATION = 0.002  # exp(-1 / 0.002) is 1e-217: below it the kernel of a cost of 1 vanishes in float64
@@ -84,8 +84,7 @@ def transported_pairs(
     if len(ids_a) == 0 or len(ids_b) == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     _check((len(ids_a), len(ids_b)), regularization, marginal_penalty)
-    values = engine.block(ids_a, ids_b)
-    np.maximum(values, 0.0, out=values)
+    values = on_grid(np.maximum(engine.block(ids_a, ids_b), 0.0))
     plan = transport_plan(values, regularization=regularization, marginal_penalty=marginal_penalty)
     if asking == "b":
         plan, values = plan.T, values.T

@@ -132,7 +132,7 @@ def engine_of(a, b, *, dense=False, n_threads=1, association="pearson", block_va
     usable = (side_a.varies, side_b.varies)
     if dense:
         return DenseEngine(
-            side_a, side_b, association, *usable, **({"block_values": block_values} if block_values else {})
+            side_a, side_b, association, *usable, n_threads, **({"block_values": block_values} if block_values else {})
         )
     return SparseEngine(
         side_a, side_b, association, *usable, n_threads, **({"block_values": block_values} if block_values else {})
