@@ -68,7 +68,7 @@ def optimal_pairs(
         partner = _solve(graph)
         prices, bound = _certificate(graph, partner, last)
         matched = np.flatnonzero(partner >= 0)
-        pair_values = _values_of(graph, matched, partner[matched])
+        pair_values = values_of(graph, matched, partner[matched])
         total = float(pair_values.sum())
         gap = max(bound / total - 1.0, 0.0) if total > 0 else 0.0
         open_ = last > prices
@@ -136,7 +136,8 @@ def _certificate(graph: scipy.sparse.csr_array, partner: np.ndarray, last: np.nd
     return prices, float(np.maximum(prices, last).sum() + prices_far.sum())
 
 
-def _values_of(graph: scipy.sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def values_of(graph: scipy.sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Stored values at some places of a matrix whose columns ascend inside a row."""
     codes = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr)) * graph.shape[1] + graph.indices
     return graph.data[np.searchsorted(codes, rows * graph.shape[1] + columns)]
 

@@ -41,7 +41,7 @@ def match_features(
     Args:
         method: "nearest" (each feature of the asking side takes its best), "mutual" (each other's best), "one_to_one"
             (greedy on sorted association, over all pairs), "hungarian" (one to one, greatest total association) or
-            "ot" (optimal transport; dictionaries of at most 8,192 x 8,192 usable features).
+            "ot" (optimal transport; see `helpers.matching.transport` for its kinds and their sizes).
         direction: who asks. "b_to_a": for each feature of b the best of a; "a_to_b": the reverse.
         top_k: nearest only: partners taken by each asking feature.
         association: "pearson", "cosine" (of activations) or "jaccard" (of firing).

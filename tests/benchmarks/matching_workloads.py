@@ -126,8 +126,8 @@ def transport(*, n_tokens: int = 32_000, d_sae: int = 4096, l0: int = 24, shared
     for name, options in (
         ("hungarian", {"method": "hungarian"}),
         ("exact", {"method": "ot"}),
-        ("entropic", {"method": "ot", "regularization": 0.02}),
-        ("entropic_unbalanced", {"method": "ot", "regularization": 0.02, "marginal_penalty": 0.5}),
+        ("entropic", {"method": "ot", "regularization": 0.05}),
+        ("entropic_unbalanced", {"method": "ot", "regularization": 0.05, "marginal_penalty": 0.5}),
     ):
         start = time.perf_counter()
         pairs = match_features(a, b, **options)
