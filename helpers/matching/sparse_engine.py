@@ -183,7 +183,9 @@ def _feature_blocks(usable: np.ndarray, counts: np.ndarray, block_values: int) -
 def _groups(cost: np.ndarray, n_groups: int) -> list[np.ndarray]:
     """Positions grouped so that costs are about equal, the dearest first (a long last task would idle the rest)."""
     order = np.argsort(-cost, kind="stable")
-    total = np.cumsum(cost[order], dtype=np.float64)
-    share = max(total[-1] / n_groups, 1.0)
+    share = max(float(cost.sum(dtype=np.float64)) / n_groups, 1.0)
+    n_alone = int((cost >= share).sum())
+    total = np.cumsum(cost[order[n_alone:]], dtype=np.float64)
     cuts = np.flatnonzero(np.diff(np.floor(total / share))) + 1
-    return [group for group in np.split(order, cuts) if len(group)]
+    groups = [*order[:n_alone, None], *np.split(order[n_alone:], cuts)]
+    return [group for group in groups if len(group)]
