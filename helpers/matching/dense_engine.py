@@ -75,10 +75,12 @@ class DenseEngine:
         of_a, of_b = BestPartners.empty(self.d_a, min(k, self.d_b)), BestPartners.empty(self.d_b, min(k, self.d_a))
         counts_a, counts_b = np.zeros(self.d_a, np.int64), np.zeros(self.d_b, np.int64)
         step = max(1, self.block_values // max(1, len(ids_b)))
+        few = self.b.n_tokens * max(self.d_a, self.d_b) <= 4 * self.block_values
+        whole_b = self._values(self.b, 0, self.b.n_tokens, ids_b, terms_b) if few else None
         with ThreadPoolExecutor(self.n_threads) as pool:
             for start in range(0, len(ids_a), step):
                 part = ids_a[start : start + step]
-                values = self._products(part, ids_b, terms_a, terms_b)
+                values = self._products(part, ids_b, terms_a, terms_b, whole_b=whole_b)
                 # A thread has some rows, then some columns, to itself.
                 rows = [(values, part, ids_b, cut, floor, of_a.ids, of_a.values, counts_a) for cut in self._cuts(part)]
                 columns = [
@@ -94,21 +96,32 @@ class DenseEngine:
         bounds = np.linspace(0, len(ids), self.n_threads + 1).astype(int)
         return list(pairwise(bounds.tolist()))
 
-    def _products(self, ids_a: np.ndarray, ids_b: np.ndarray, terms_a: Terms, terms_b: Terms) -> np.ndarray:
-        """Associations of some features of a with some of b, (len(ids_a), len(ids_b)) float64."""
-        sums = np.zeros((len(ids_a), len(ids_b)))
-        step = max(1, self.block_values // (self.d_a + self.d_b))
-        for start in range(0, self.a.n_tokens, step):
-            stop = min(start + step, self.a.n_tokens)
-            x = self._values(self.a, start, stop, ids_a, terms_a)
-            y = self._values(self.b, start, stop, ids_b, terms_b)
-            sums += x.T @ y
+    def _products(
+        self, ids_a: np.ndarray, ids_b: np.ndarray, terms_a: Terms, terms_b: Terms, *, whole_b: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Associations of some features of a with some of b, (len(ids_a), len(ids_b)) float64.
+
+        Args:
+            whole_b: all values of ids_b, (n_tokens, len(ids_b)), where they are few.
+        """
+        if whole_b is not None:
+            sums = self._values(self.a, 0, self.a.n_tokens, ids_a, terms_a).T @ whole_b
+        else:
+            sums = np.zeros((len(ids_a), len(ids_b)))
+            step = max(1, self.block_values // (self.d_a + self.d_b))
+            for start in range(0, self.a.n_tokens, step):
+                stop = min(start + step, self.a.n_tokens)
+                x = self._values(self.a, start, stop, ids_a, terms_a)
+                sums += x.T @ self._values(self.b, start, stop, ids_b, terms_b)
         if self.association == "jaccard":
             return sums / (terms_a.shift[ids_a, None] + terms_b.shift[ids_b] - sums)
         return sums * (terms_a.scale[ids_a, None] * terms_b.scale[ids_b])
 
     def _values(self, side: Side, start: int, stop: int, ids: np.ndarray, terms: Terms) -> np.ndarray:
-        block = side.dense_block(start, stop)[:, ids]
+        if side.dense is not None:
+            block = np.asarray(side.dense[start:stop, ids], dtype=np.float64)
+        else:
+            block = side.dense_block(start, stop)[:, ids]
         if self.association == "jaccard":
             return (block != 0).astype(np.float64)
         return block - terms.shift[ids] if self.association == "pearson" else block

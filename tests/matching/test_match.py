@@ -428,7 +428,5 @@ def test_every_feature_is_searched_once_whatever_the_threads(n_threads):
     a[:, :5] = (rng.random((2000, 5)) < 0.6) * 1.0
     engine, searched = engine_of(a, a, n_threads=n_threads, block_values=900), []
     terms = engine._terms(None, None)
-    engine._walk(
-        engine.a, engine.b, *terms, lambda thread, group, features, *_: searched.extend(features[group].tolist())
-    )
+    engine._walk(engine.a, engine.b, *terms, lambda _, group, features, *__: searched.extend(features[group].tolist()))
     assert sorted(searched) == list(range(200))
