@@ -269,14 +269,18 @@ def reset_peak() -> float:
 
 
 def _write(path: Path, n_tokens: int, d_sae: int, l0: int, *, seed: int) -> None:
+    """A store of synthetic activations; 20 different blocks of 50,000 tokens, over and over (making them takes longest)."""
     from helpers.activations import ActivationStore
 
     step = 50_000
+    blocks: dict[int, scipy.sparse.csr_array] = {}
     with ActivationStore.create(path, d_sae=d_sae) as writer:
         for start in range(0, n_tokens, step):
             rows = np.arange(start, min(start + step, n_tokens))
-            block = synthetic(len(rows), d_sae, l0, seed=seed * 100_003 + start // step)
-            writer.append(block, token_ids=rows % 1000, documents=rows // 100, positions=rows % 100)
+            number = start // step % 20
+            if number not in blocks:
+                blocks[number] = synthetic(len(rows), d_sae, l0, seed=seed * 100_003 + number)
+            writer.append(blocks[number], token_ids=rows % 1000, documents=rows // 100, positions=rows % 100)
 
 
 def main(arguments: list[str]) -> None:
