@@ -19,6 +19,7 @@ from helpers.matching.candidates import GRID, BestPartners, BothLists, on_grid
 from helpers.matching.inputs import Side
 
 BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
+HALF_STEP = 0.5 / GRID  # rounding to the grid raises a value by at most this
 
 
 @dataclass
@@ -84,7 +85,7 @@ class DenseEngine:
                 # A thread has some rows, then some columns, to itself.
                 rows = [(values, part, ids_b, cut, floor, of_a.ids, of_a.values, counts_a) for cut in self._cuts(part)]
                 columns = [
-                    (values.T, ids_b, part, cut, floor, of_b.ids, of_b.values, counts_b) for cut in self._cuts(ids_b)
+                    (values, ids_b, part, cut, floor, of_b.ids, of_b.values, counts_b) for cut in self._cuts(ids_b)
                 ]
                 list(pool.map(lambda task: _enter_rows(*task), rows))
                 list(pool.map(lambda task: _enter_columns(*task), columns))
@@ -151,25 +152,41 @@ class DenseEngine:
 @numba.njit(cache=True, nogil=True)
 def _enter_rows(values, own_ids, other_ids, cut, floor, best, best_values, counts):  # pragma: no cover (compiled)
     """Enter values[row, :] into the lists of the rows cut[0]..cut[1]."""
+    k = best.shape[1]
     for row in range(cut[0], cut[1]):
         own = own_ids[row]
+        bar = max(best_values[own, k - 1], floor) - HALF_STEP
+        n_candidates = 0
         for column in range(other_ids.size):
-            _enter(values[row, column], own, other_ids[column], floor, best, best_values, counts)
+            raw = values[row, column]
+            n_candidates += raw > floor
+            if raw >= bar:
+                _enter(raw, other_ids[column], floor, best[own], best_values[own])
+                bar = max(best_values[own, k - 1], floor) - HALF_STEP
+        counts[own] += n_candidates
 
 
 @numba.njit(cache=True, nogil=True)
 def _enter_columns(values, own_ids, other_ids, cut, floor, best, best_values, counts):  # pragma: no cover (compiled)
-    """The same for the transposed block: walk along its memory."""
-    for column in range(other_ids.size):
-        other = other_ids[column]
-        for row in range(cut[0], cut[1]):
-            _enter(values[row, column], own_ids[row], other, floor, best, best_values, counts)
+    """Enter values[:, column] into the lists of the columns cut[0]..cut[1], walking along the memory."""
+    k = best.shape[1]
+    own_ids = own_ids[cut[0] : cut[1]]
+    bars = np.maximum(best_values[own_ids, k - 1], floor) - HALF_STEP
+    n_candidates = np.zeros(own_ids.size, dtype=np.int64)
+    for row in range(other_ids.size):
+        line = values[row, cut[0] : cut[1]]
+        for column in range(own_ids.size):
+            raw = line[column]
+            n_candidates[column] += raw > floor
+            if raw >= bars[column]:
+                own = own_ids[column]
+                _enter(raw, other_ids[row], floor, best[own], best_values[own])
+                bars[column] = max(best_values[own, k - 1], floor) - HALF_STEP
+    counts[own_ids] += n_candidates
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _enter(raw, own, other, floor, best, best_values, counts):  # pragma: no cover (compiled)
+@numba.njit(cache=True, nogil=True)
+def _enter(raw, other, floor, ids, values):  # pragma: no cover (compiled)
     value = np.rint(raw * GRID) / GRID
-    if value > floor:
-        counts[own] += 1
-        if value >= best_values[own, -1] and beats_last(best[own], best_values[own], other, value):
-            insert(best[own], best_values[own], other, value)
+    if value > floor and beats_last(ids, values, other, value):
+        insert(ids, values, other, value)

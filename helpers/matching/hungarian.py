@@ -65,7 +65,8 @@ def optimal_pairs(
     near, far = (edges.ids[:, 0], edges.ids[:, 1]) if side == "a" else (edges.ids[:, 1], edges.ids[:, 0])
     shape = (engine.d_a, engine.d_b) if side == "a" else (engine.d_b, engine.d_a)
     graph = _graph(near, far, on_grid(edges.values), shape)
-    longest = max(first_list, LIST_VALUES // shape[0])
+    longest = min(max(first_list, LIST_VALUES // shape[0]), shape[1])
+    lengths = np.full(shape[0], own.ids.shape[1])
     for _ in range(MAX_ROUNDS):
         partner, prices_far = _auction(graph.indptr, graph.indices, graph.data, shape[1], bid)
         prices = _prices(graph, prices_far)
@@ -76,12 +77,12 @@ def optimal_pairs(
         total = float(pair_values.sum())
         bound = float(np.maximum(cover, last).sum() + prices_far.sum())
         gap = max(bound / total - 1.0, 0.0) if total > 0 else 0.0
-        open_ = last > cover
-        extend = bool(open_.any()) and own.ids.shape[1] < min(longest, shape[1])
-        if gap <= tolerance or not (extend or (missing_ids >= 0).any()):
+        open_ = (last > cover) & (lengths < longest)
+        if gap <= tolerance or not (open_.any() or (missing_ids >= 0).any()):
             break
-        if extend:
-            own = _extended(engine, side, open_, own, k=min(4 * own.ids.shape[1], longest), floor=floor)
+        if open_.any():
+            lengths[open_] = min(max(4 * int(lengths[open_].max()), own.ids.shape[1]), longest)
+            own = _extended(engine, side, open_, own, k=int(lengths.max()), floor=floor)
             missing_ids, missing_values, _ = _missing(own.ids, own.values, prices, prices_far, min(ADDED, shape[1]))
         graph = _with_missing(graph, missing_ids, missing_values + prices_far[missing_ids])
     ids = (matched, partner[matched]) if side == "a" else (partner[matched], matched)
