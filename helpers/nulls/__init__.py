@@ -1,6 +1,22 @@
 """Null distributions: what a score would be by chance."""
 
 from helpers.nulls.correction import benjamini_hochberg
+from helpers.nulls.equal_n import EqualRows, compare_at_equal_rows, place_between
+from helpers.nulls.feature_draws import frequency_matched_draw, random_draw, random_features_test
+from helpers.nulls.many_tests import CorrectedTest, correct_tests, permutations_needed
 from helpers.nulls.permutation import PermutationResult, permutation_test
 
-__all__ = ["PermutationResult", "benjamini_hochberg", "permutation_test"]
+__all__ = [
+    "CorrectedTest",
+    "EqualRows",
+    "PermutationResult",
+    "benjamini_hochberg",
+    "compare_at_equal_rows",
+    "correct_tests",
+    "frequency_matched_draw",
+    "permutation_test",
+    "permutations_needed",
+    "place_between",
+    "random_draw",
+    "random_features_test",
+]

@@ -22,6 +22,8 @@ from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
 TIE_TOLERANCE = 1e-9
 CONFIDENCE = 0.95
 
+NullKind = Literal["pairing", "random_matrix", "features"]
+
 
 @dataclass(frozen=True, eq=False)
 class PermutationResult:
@@ -30,7 +32,7 @@ class PermutationResult:
     Attributes:
         measure: name in MEASURES.
         direction: "similarity" or "distance".
-        null_kind: "pairing" or "random_matrix".
+        null_kind: "pairing", "random_matrix" or "features" (other features in the place of the matched ones).
         score: the measure of the rows as paired; None if undefined.
         null: (n_permutations,) null scores; empty if undefined.
         null_mean, null_std: of the null scores; null_std (n - 1 in the denominator) needs two of them.
@@ -45,7 +47,7 @@ class PermutationResult:
 
     measure: str
     direction: Literal["similarity", "distance"]
-    null_kind: Literal["pairing", "random_matrix"]
+    null_kind: NullKind
     score: float | None
     null: np.ndarray
     null_mean: float | None
@@ -62,6 +64,17 @@ class PermutationResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {**asdict(self), "null": [float(value) for value in self.null]}
+
+    @classmethod
+    def without_score(
+        cls, entry: Measure, *, null_kind: NullKind, n_rows: int, reason: str, settings: dict[str, Any]
+    ) -> PermutationResult:
+        """A test that could not be made, with its reason."""
+        nothing = dict.fromkeys(("score", "null_mean", "null_std", "z", "p_value", "p_low", "p_high", "calibrated"))
+        return cls(
+            entry.name, entry.direction, null_kind, null=np.empty(0), n_rows=n_rows, undefined=reason,
+            settings=settings, **nothing,
+        )  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PermutationResult:
@@ -101,11 +114,9 @@ def permutation_test(
     try:
         comparison = entry.compare(x, y, **measure_options)
     except UndefinedMeasure as reason:
-        nothing = dict.fromkeys(("score", "null_mean", "null_std", "z", "p_value", "p_low", "p_high", "calibrated"))
-        return PermutationResult(
-            measure, entry.direction, entry.null, null=np.empty(0), n_rows=len(y), undefined=str(reason),
-            settings=settings, **nothing,
-        )  # fmt: skip
+        return PermutationResult.without_score(
+            entry, null_kind=entry.null, n_rows=len(y), reason=str(reason), settings=settings
+        )
     scores = shown_when_long(
         _null_scores(entry, comparison, n_permutations, seed),
         total=n_permutations,
@@ -113,7 +124,8 @@ def permutation_test(
         unit="permutations",
     )
     null = np.fromiter(scores, dtype=np.float64, count=n_permutations)
-    return _summarise(entry, comparison.score(), null, comparison.n_rows, {**settings, **comparison.details})
+    settings |= comparison.details
+    return summarise(entry, comparison.score(), null, comparison.n_rows, settings, null_kind=entry.null)
 
 
 def shown_when_long(
@@ -147,9 +159,14 @@ def _null_scores(entry: Measure, comparison: Comparison, n_permutations: int, se
             yield comparison.random_score(rng)
 
 
-def _summarise(
-    entry: Measure, score: float, null: np.ndarray, n_rows: int, settings: dict[str, Any]
+def summarise(
+    entry: Measure, score: float, null: np.ndarray, n_rows: int, settings: dict[str, Any], *, null_kind: NullKind
 ) -> PermutationResult:
+    """A score and its null scores, as a result.
+
+    Shapes:
+        null: (n_draws,) at least one.
+    """
     sign = 1.0 if entry.direction == "similarity" else -1.0
     tolerance = TIE_TOLERANCE * max(abs(score), float(np.abs(null).max()))
     hits = int((sign * null >= sign * score - tolerance).sum())
@@ -159,7 +176,7 @@ def _summarise(
     return PermutationResult(
         measure=entry.name,
         direction=entry.direction,
-        null_kind=entry.null,
+        null_kind=null_kind,
         score=score,
         null=null,
         null_mean=mean,

@@ -3,6 +3,7 @@
 from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusParams, StoryWorldParams
 from helpers.params.notebooks import (
     CompareSpacesParams,
+    GroundTruthParams,
     LanguageModelParams,
     MatchFeaturesParams,
     NotebookParams,
@@ -16,6 +17,7 @@ __all__ = [
     "NOTEBOOKS",
     "CompareSpacesParams",
     "CorpusParams",
+    "GroundTruthParams",
     "HubCorpusParams",
     "LanguageModelParams",
     "LocalCorpusParams",

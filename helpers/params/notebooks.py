@@ -176,3 +176,40 @@ class CompareSpacesParams(NotebookParams):
         ["svcca", "rsa", "linear_cka"], min_length=1, description="names in helpers.similarity.MEASURES"
     )
     n_permutations: int = Field(1000, ge=1, description="shuffles of the pairing a measure")
+
+
+class GroundTruthParams(NotebookParams):
+    """15_ground_truth: every tool of the suite on synthetic worlds whose features are known."""
+
+    dictionaries: list[str] = Field(
+        [], description="runs of 02_train_saes whose spectra are compared; none: synthetic dictionaries only"
+    )
+    n_features: int = Field(260, ge=20, description="true features of each world")
+    d_model: int = Field(64, ge=4, description="dimensions of the activations; fewer than features: superposition")
+    shared: float = Field(0.5, gt=0, lt=1, description="share of the features that both worlds have")
+    mean_l0: float = Field(3.0, gt=0, description="true features that fire on a token, on average")
+    cluster_firing: float = Field(0.4, ge=0, lt=1, description="how much features of one topic fire together")
+    noise: list[float] = Field(
+        [0.0, 0.3, 0.6, 0.8, 0.9], min_length=1, description="how far the firing of shared features differs, 0 to 1"
+    )
+    n_tokens: list[int] = Field([300, 1000, 3000, 10_000], min_length=1, description="tokens that are matched on")
+    d_sae: list[int] = Field([130, 260, 520], min_length=1, description="dictionary widths")
+    k: int = Field(4, ge=1, description="active features a token of the TopK dictionaries")
+    n_train_tokens: int = Field(400_000, ge=10_000, description="tokens each dictionary is trained on")
+    min_firings: int = Field(5, ge=1, description="features that fire on fewer tokens stay unmatched")
+    min_corr: float = Field(0.3, ge=0, lt=1, description="association above which a pair counts as found")
+    n_repeats: int = Field(5, ge=1, description="samples of tokens averaged at each point")
+    n_permutations: int = Field(999, ge=19, description="null scores of each measure")
+    n_draws: int = Field(100, ge=10, description="pairs of unrelated worlds on which the tests are tested")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not all(0 <= value <= 1 for value in self.noise):
+            raise ValueError(f"noise must be in [0, 1]; got {self.noise}")
+        if min(self.n_tokens) < 1:
+            raise ValueError(f"n_tokens must be at least 1; got {self.n_tokens}")
+        if self.k > min(self.d_sae):
+            raise ValueError(f"k must not exceed d_sae; got k={self.k}, d_sae={self.d_sae}")
+        if len(set(self.dictionaries)) != len(self.dictionaries):
+            raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        return self

@@ -11,6 +11,7 @@ from typing import Any
 
 from helpers.params.notebooks import (
     CompareSpacesParams,
+    GroundTruthParams,
     LanguageModelParams,
     MatchFeaturesParams,
     NotebookParams,
@@ -48,6 +49,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         },
     ),
     "05_compare_spaces": NotebookEntry(CompareSpacesParams, reads={"matching": "04_match_features"}),
+    "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
 }
 
 

@@ -1,6 +1,13 @@
 """What people read: figures, tables, rendered notebooks and the report of a study."""
 
-from helpers.reports.figures import correlation_histogram, curves, feature_density_histogram, heatmap, share_bars
+from helpers.reports.figures import (
+    correlation_histogram,
+    curve_panels,
+    curves,
+    feature_density_histogram,
+    heatmap,
+    share_bars,
+)
 from helpers.reports.html import PageLink, render_notebook
 from helpers.reports.index import build_report
 from helpers.reports.tables import PairRow, examples_table, pairs_table, table, text_block
@@ -10,6 +17,7 @@ __all__ = [
     "PairRow",
     "build_report",
     "correlation_histogram",
+    "curve_panels",
     "curves",
     "examples_table",
     "feature_density_histogram",

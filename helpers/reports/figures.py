@@ -57,6 +57,52 @@ def curves(
         return figure
 
 
+def curve_panels(
+    panels: Mapping[str, Mapping[str, Curve]],
+    *,
+    x_label: str,
+    log_x: bool = False,
+    y_range: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """Panels side by side over a common axis, panel title -> label -> (x, y); a label looks the same in all of them.
+
+    Raises:
+        ValueError: there is nothing to draw, or the lengths of a series differ.
+    """
+    if not panels:
+        raise ValueError("there are no panels to draw; pass {title: {label: (x, y)}}")
+    for series in panels.values():
+        _require_curves(series)
+    labels = list(dict.fromkeys(label for series in panels.values() for label in series))
+    n_legend_rows = -(-len(labels) // 4)
+    with styled():
+        figure, axes_list = new_figure(
+            n_columns=len(panels), width=max(4.5, 3.1 * len(panels)), height=2.9 + 0.25 * n_legend_rows, sharey=True
+        )
+        for axes, (heading, series) in zip(axes_list, panels.items(), strict=True):
+            for label, (x, y) in series.items():
+                number = labels.index(label)
+                axes.plot(
+                    np.asarray(x), np.asarray(y), label=label, color=PALETTE[number % len(PALETTE)], marker="o",
+                    markersize=3.5, linestyle=LINE_STYLES[number // len(PALETTE) % len(LINE_STYLES)], linewidth=1.6,
+                )  # fmt: skip
+            axes.set_title(heading)
+            axes.set_xlabel(x_label)
+            axes.set_xscale("log" if log_x else "linear")
+            if y_range is not None:
+                axes.set_ylim(*y_range)
+        handles = {
+            label: handle for axes in axes_list for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            [handles[label] for label in labels], labels, loc="outside lower center", ncols=min(4, len(labels))
+        )
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+        return figure
+
+
 def share_bars(values: Mapping[str, Mapping[str, float]], *, x_label: str, title: str = "") -> Figure:
     """Horizontal bars of shares (0 to 1), series side by side: series -> category -> value; each bar carries its value.
 
