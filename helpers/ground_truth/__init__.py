@@ -16,6 +16,7 @@ from helpers.ground_truth.spectra import (
 from helpers.ground_truth.sweeps import (
     MatchingCase,
     SweepPoint,
+    as_good_as_best,
     feature_cases,
     mean_by_method,
     sweep_curves,
@@ -43,6 +44,7 @@ __all__ = [
     "WorldPair",
     "WorldSample",
     "WorldSettings",
+    "as_good_as_best",
     "build_worlds",
     "compare_with_gaussian",
     "encode",

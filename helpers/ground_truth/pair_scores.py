@@ -25,6 +25,7 @@ class PairScore:
         recall: share of the shared true features that a correct pair found, several pairs for one counting once.
         average_precision: area under the precision-recall curve of the pairs ranked by their association; 1 = every
             shared feature found before the first wrong pair. It needs no threshold.
+        best_f1: F1 at the association threshold that suits this list best: what the ranking could reach.
         n_shared: shared true features; n_findable: those that both dictionaries hold, which bounds the recall.
     """
 
@@ -33,6 +34,7 @@ class PairScore:
     precision: float | None
     recall: float
     average_precision: float
+    best_f1: float
     n_shared: int
     n_findable: int
 
@@ -99,12 +101,16 @@ def score_pairs(pairs: FeaturePairs, truth: Truth) -> PairScore:
     found = truth.identity_a[pairs.ids_a[hits]]
     first[hits[np.unique(found, return_index=True)[1]]] = True
     precision_so_far = np.cumsum(correct) / np.arange(1, pairs.n_pairs + 1)
+    recall_so_far = np.cumsum(first) / n_shared
+    # Above the first right pair both are 0; from it on their sum exceeds 1 / n_shared.
+    f1_so_far = 2 * precision_so_far * recall_so_far / np.maximum(precision_so_far + recall_so_far, 1 / n_shared)
     return PairScore(
         n_pairs=pairs.n_pairs,
         n_correct=int(correct.sum()),
         precision=float(correct.mean()) if pairs.n_pairs else None,
         recall=float(first.sum() / n_shared),
         average_precision=float(precision_so_far[first].sum() / n_shared),
+        best_f1=float(f1_so_far.max(initial=0.0)),
         n_shared=n_shared,
         n_findable=len(truth.findable),
     )

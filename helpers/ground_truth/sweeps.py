@@ -34,7 +34,7 @@ class SweepPoint:
     Args:
         precision, recall, f1: of the pairs with at least the association asked for; precision is None where no case
             had such a pair.
-        average_precision: of all pairs ranked by their association, whatever the threshold.
+        average_precision, best_f1: of all pairs ranked by their association, whatever the threshold.
     """
 
     method: str
@@ -43,6 +43,7 @@ class SweepPoint:
     recall: float
     f1: float
     average_precision: float
+    best_f1: float
     n_cases: int
 
 
@@ -66,6 +67,7 @@ def sweep_matching(
         for method in matched[0]:
             found = [(pairs[method], case.truth) for pairs, case in zip(matched, repeats, strict=True)]
             above = [score_pairs(pairs.above(min_corr), truth) for pairs, truth in found]
+            ranked = [score_pairs(pairs, truth) for pairs, truth in found]
             precisions = [score.precision for score in above if score.precision is not None]
             points.append(
                 SweepPoint(
@@ -74,7 +76,8 @@ def sweep_matching(
                     precision=float(np.mean(precisions)) if precisions else None,
                     recall=float(np.mean([score.recall for score in above])),
                     f1=float(np.mean([score.f1 for score in above])),
-                    average_precision=float(np.mean([score_pairs(*pair).average_precision for pair in found])),
+                    average_precision=float(np.mean([score.average_precision for score in ranked])),
+                    best_f1=float(np.mean([score.best_f1 for score in ranked])),
                     n_cases=len(repeats),
                 )
             )
@@ -97,6 +100,26 @@ def mean_by_method(points: Sequence[SweepPoint], value: str) -> dict[str, float]
     """Method -> mean of the field `value` over all its points, the best first."""
     means = {method: float(np.mean(heights)) for method, (_, heights) in sweep_curves(points, value).items()}
     return dict(sorted(means.items(), key=lambda entry: -entry[1]))
+
+
+def as_good_as_best(points: Sequence[SweepPoint], value: str) -> list[str]:
+    """The method with the best mean, and those that cannot be told from it, the best first.
+
+    A method is left out if its mean difference to the best, point by point, exceeds two standard errors.
+
+    Raises:
+        ValueError: methods with different numbers of points, or fewer than two each.
+    """
+    heights = {method: np.array(values) for method, (_, values) in sweep_curves(points, value).items()}
+    if len({len(values) for values in heights.values()}) != 1 or len(next(iter(heights.values()))) < 2:
+        raise ValueError(f"expected equally many points of every method, at least 2; got {len(points)} points in all")
+    best, *others = mean_by_method(points, value)
+    equal = [best]
+    for method in others:
+        difference = heights[best] - heights[method]
+        if difference.mean() <= 2 * difference.std(ddof=1) / np.sqrt(len(difference)):
+            equal.append(method)
+    return equal
 
 
 def feature_cases(worlds: WorldPair, *, n_tokens: int, noise: float, n_repeats: int, seed: int) -> list[MatchingCase]:

@@ -61,6 +61,7 @@ def curve_panels(
     panels: Mapping[str, Mapping[str, Curve]],
     *,
     x_label: str,
+    y_label: str,
     log_x: bool = False,
     y_range: tuple[float, float] | None = None,
     title: str = "",
@@ -89,9 +90,15 @@ def curve_panels(
                 )  # fmt: skip
             axes.set_title(heading)
             axes.set_xlabel(x_label)
-            axes.set_xscale("log" if log_x else "linear")
+            if log_x:
+                axes.set_xscale("log")
+                measured = sorted({float(value) for x, _ in series.values() for value in x})
+                axes.set_xticks(measured[:: -(-len(measured) // 6)])
+                axes.xaxis.set_major_formatter(MANY)
+                axes.minorticks_off()
             if y_range is not None:
                 axes.set_ylim(*y_range)
+        axes_list[0].set_ylabel(y_label)
         handles = {
             label: handle for axes in axes_list for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
@@ -216,7 +223,12 @@ def heatmap(
         )
     low, high = value_range or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     with styled():
-        figure, (axes,) = new_figure(width=2.6 + 0.75 * matrix.shape[1], height=1.5 + 0.5 * matrix.shape[0])
+        # Inches: what labels need at this font size, and cells that hold a number.
+        longest = max(len(line) for label in column_labels for line in label.splitlines() or [""])
+        cell_width = max(0.75, 0.1 * longest)
+        beside = 1.8 + 0.085 * max(len(label) for label in row_labels)
+        width = max(4.1, beside + cell_width * matrix.shape[1])
+        figure, (axes,) = new_figure(width=width, height=1.5 + 0.4 * matrix.shape[0])
         image = axes.imshow(matrix, cmap="cividis", vmin=low, vmax=high, aspect="auto")
         axes.grid(visible=False)
         axes.set_xticks(range(len(column_labels)), column_labels)

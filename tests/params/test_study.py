@@ -71,8 +71,8 @@ def test_a_run_takes_its_own_value_then_the_notebooks_then_the_studys(tmp_path, 
 
 def test_notebooks_come_in_the_order_of_the_data(tmp_path, content):
     content["notebooks"] = dict(reversed(content["notebooks"].items()))
-    expected = [notebook for notebook in NOTEBOOKS if notebook in content["notebooks"]]
-    assert list(load_study(write(tmp_path, content)).notebooks) == expected
+    there = [name for name in NOTEBOOKS if name in content["notebooks"]]
+    assert list(load_study(write(tmp_path, content)).notebooks) == there
 
 
 def test_a_misspelt_key_is_named_with_its_place_and_its_nearest(tmp_path, content):

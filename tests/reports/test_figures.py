@@ -37,6 +37,7 @@ def all_figures(results):
         many, x_label="tokens", y_label="loss", title="Loss", log_y=True, references={"chance": 0.1, "best": 0.01}
     )
     yield figures.curves({"s": ([1, 10, 100], [1, 2, 3])}, x_label="tokens", y_label="score", log_x=True, markers=True)
+    yield figures.curve_panels({"precision": many, "recall": many}, x_label="tokens", y_label="share", title="Methods")
     yield figures.share_bars(
         {"a": {"weekday": 1.0, "a_rather_long_kind": 0.5}, "b": {"weekday": 0.25}}, x_label="accuracy", title="T"
     )
@@ -106,6 +107,23 @@ def test_figures_show_themselves_as_png():
     assert isinstance(figure, Figure) and figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_label_looks_the_same_in_every_panel():
+    """Also where a panel lacks one: colours must not move up."""
+    line = ([1, 2], [0.1, 0.2])
+    figure = figures.curve_panels({"p": {"a": line, "b": line}, "r": {"b": line}}, x_label="noise", y_label="share")
+    first, second = figure.axes
+    assert second.get_lines()[0].get_color() == first.get_lines()[1].get_color() == PALETTE[1]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    assert first.get_title(loc="left") == "p" and first.get_ylabel() == "share"
+
+
+def test_wide_column_labels_get_wide_cells():
+    labels = {"row_labels": ["r"], "x_label": "x", "y_label": "y", "colour_label": "c"}
+    narrow = figures.heatmap(np.zeros((1, 4)), column_labels=list("abcd"), value_range=(0, 1), **labels)
+    wide = figures.heatmap(np.zeros((1, 4)), column_labels=["a very long label"] * 4, value_range=(0, 1), **labels)
+    assert wide.get_size_inches()[0] > narrow.get_size_inches()[0] + 3
+
+
 def test_histogram_legend_counts_what_lies_above_the_threshold():
     figure = figures.correlation_histogram([0.1, 0.6, 0.7, 0.9], [0.0, 0.8], threshold=0.5)
     assert legend_texts(figure) == [
@@ -166,6 +184,8 @@ def test_short_number(value, text):
         (lambda: figures.feature_density_histogram({"a": [1]}, n_tokens=0), "n_tokens=0"),
         (lambda: score_figures.null_distributions([]), "there are no results to draw"),
         (lambda: score_figures.score_curves([1, 2], {"cca": []}, x_label="x"), "one result for each of the 2 positions"),
+        (lambda: figures.curve_panels({}, x_label="x", y_label="y"), "no panels to draw"),
+        (lambda: figures.curve_panels({"p": {"a": ([1], [])}}, x_label="x", y_label="y"), "equally many x and y values"),
         (
             lambda: figures.heatmap(
                 [[1]], row_labels=["a"], column_labels=[], x_label="", y_label="", colour_label=""

@@ -1,6 +1,6 @@
 import torch
-from helpers.corpus import stream_sequences
 
+from helpers.corpus import stream_sequences
 from helpers.saes import ActivationBatches
 from tests.tiny import CONTEXT, HOOK
 

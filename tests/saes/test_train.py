@@ -1,9 +1,9 @@
 import pytest
 import torch
 import wandb
-from helpers.corpus import Document, tokenize_corpus
 from sae_lens import SAE
 
+from helpers.corpus import Document, tokenize_corpus
 from helpers.params import TrainSaeParams
 from helpers.saes import ActivationBatches, measure_sae, train_sae
 from helpers.saes import train as train_module
