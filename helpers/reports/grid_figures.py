@@ -48,7 +48,7 @@ def heatmap_panels(
     with styled():
         figure, panels = new_figure(
             n_rows=n_rows, n_columns=n_columns, width=1.4 + n_columns * (0.9 + 0.6 * shape[1]),
-            height=0.6 + n_rows * (0.9 + 0.5 * shape[0]), sharex=True, sharey=True,
+            height=0.6 + n_rows * max(1.9, 0.9 + 0.5 * shape[0]), sharex=True, sharey=True,
         )  # fmt: skip
         image = None
         for number, (axes, (name, matrix)) in enumerate(zip(panels, values.items(), strict=False)):
