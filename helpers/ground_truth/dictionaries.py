@@ -1,7 +1,8 @@
 """SAEs trained on synthetic activations: a plain array in, a dictionary out, with SAELens's trainer.
 
-The recipe is that of `helpers.saes.train_sae` (inputs scaled to mean norm sqrt(d_in), decoder bias at the mean, warm-up
-and decay, scale and decoder norms folded into the weights at the end), without files, corpora and checkpoints.
+The recipe is that of `helpers.saes.train_sae` (inputs scaled to mean norm sqrt(d_in), decoder bias at the mean, decoder
+rows of norm 1 after every step, warm-up and decay, scale folded into the weights at the end), without files, corpora and
+checkpoints.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import scipy.sparse
 import torch
 from sae_lens import SAE, LoggingConfig, TopKTrainingSAE, TopKTrainingSAEConfig
 from sae_lens.config import SAETrainerConfig
+from sae_lens.saes.sae import TrainingSAE
 from sae_lens.training.sae_trainer import SAETrainer
 from torch import Tensor
 
@@ -68,10 +70,12 @@ def train_dictionary(
             trainer.maybe_reset_sparsity()
             trainer.step(next(batches))
             trainer.n_training_steps += 1
+            _normalise_decoder(trainer.sae)
             bar.update(1)
     assert trainer.activation_scaler.scaling_factor is not None
     trainer.sae.fold_activation_norm_scaling_factor(trainer.activation_scaler.scaling_factor)
-    trainer.sae.fold_W_dec_norm()
+    # All rows have one norm, so folding it cannot change which features are the top k.
+    trainer.sae.fold_and_get_W_dec_norm()
     return trainer.sae
 
 
@@ -110,7 +114,10 @@ def _trainer(
     torch.manual_seed(seed)
     d_in = rows.shape[1]
     scale = math.sqrt(d_in) / rows.norm(dim=1).mean().item()
-    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d_in, d_sae=d_sae, k=k, device="cpu"))
+    topk = TopKTrainingSAEConfig(
+        d_in=d_in, d_sae=d_sae, k=k, device="cpu", decoder_init_norm=1.0, rescale_acts_by_decoder_norm=False
+    )
+    sae = TopKTrainingSAE(topk)
     with torch.no_grad():
         sae.b_dec.copy_(rows.mean(dim=0) * scale)
     config = SAETrainerConfig(
@@ -127,6 +134,12 @@ def _trainer(
     trainer: SAETrainer = SAETrainer(cfg=config, sae=sae, data_provider=iter(()))
     trainer.activation_scaler.scaling_factor = scale
     return trainer
+
+
+@torch.no_grad()
+def _normalise_decoder(sae: TrainingSAE) -> None:
+    """Back to rows of norm 1, as Gao et al. 2024 train TopK SAEs (appendix A.4)."""
+    sae.W_dec.div_(sae.get_W_dec_norm()[:, None])
 
 
 def _batches(rows: Tensor, *, batch_size: int, seed: int) -> Iterator[Tensor]:

@@ -6,6 +6,7 @@ The test of a measure: how does it answer rows that are the same features, rows 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def unrelated_worlds(settings: WorldSettings, *, n_rows: int) -> Callable[[np.ra
     """
     if not 1 <= n_rows <= settings.n_features:
         raise ValueError(f"n_rows must be in 1..n_features = {settings.n_features}; got {n_rows}")
-    nothing_shared = WorldSettings(**{**settings.__dict__, "shared": 0.0, "n_features": settings.n_features})
+    nothing_shared = replace(settings, shared=0.0)
 
     def draw(rng: np.random.Generator) -> TwoSides:
         worlds = build_worlds(nothing_shared, seed=int(rng.integers(2**32)))

@@ -102,11 +102,14 @@ def mean_by_method(points: Sequence[SweepPoint], value: str) -> dict[str, float]
     return dict(sorted(means.items(), key=lambda entry: -entry[1]))
 
 
-def as_good_as_best(points: Sequence[SweepPoint], value: str) -> list[str]:
-    """The method with the best mean, and those that cannot be told from it, the best first.
+def as_good_as_best(points: Sequence[SweepPoint], value: str, *, margin: float = 0.01) -> list[str]:
+    """The method with the best mean, and those that are as good for practical purposes, the best first.
 
-    A method is left out if its mean difference to the best, point by point, exceeds two standard errors.
+    A method is left out if its mean difference to the best, point by point, exceeds both `margin` and two standard
+    errors. Points of one experiment share tokens, so the standard errors are rough.
 
+    Args:
+        margin: difference that nobody would choose a method for, in the units of `value`.
     Raises:
         ValueError: methods with different numbers of points, or fewer than two each.
     """
@@ -117,7 +120,7 @@ def as_good_as_best(points: Sequence[SweepPoint], value: str) -> list[str]:
     equal = [best]
     for method in others:
         difference = heights[best] - heights[method]
-        if difference.mean() <= 2 * difference.std(ddof=1) / np.sqrt(len(difference)):
+        if difference.mean() <= max(margin, 2 * difference.std(ddof=1) / np.sqrt(len(difference))):
             equal.append(method)
     return equal
 

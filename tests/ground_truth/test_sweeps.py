@@ -80,6 +80,7 @@ def test_methods_within_the_noise_of_the_best_are_as_good():
     points = [point(m, float(i), f1=v) for m, heights in values.items() for i, v in enumerate(heights)]
     assert as_good_as_best(points, "f1") == ["best", "luck"]  # -0.05, 0.05, 0.02 against 0.1, 0.1, 0.09
     assert as_good_as_best(points, "recall") == ["best", "luck", "worse"]
+    assert as_good_as_best(points, "f1", margin=0.1) == ["best", "luck", "worse"]
 
 
 @pytest.mark.parametrize("points", [[point("m", 0.0)], [point("m", 0.0), point("m", 1.0), point("n", 0.0)]])

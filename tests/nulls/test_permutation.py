@@ -136,8 +136,8 @@ def test_p_values_are_valid_under_the_null_over_500_draws(measure):
 
 def test_the_check_of_validity_can_fail(monkeypatch):
     """Planted: a score inflated beside its null must break the validity."""
-    honest = module._summarise
-    monkeypatch.setattr(module, "_summarise", lambda e, s, n, r, t: honest(e, s + 0.1, n, r, t))
+    honest = module.summarise
+    monkeypatch.setattr(module, "summarise", lambda e, s, n, r, t, **kind: honest(e, s + 0.1, n, r, t, **kind))
     with pytest.raises(AssertionError):
         check_valid("rsa", n_draws=120, n_permutations=39)
 
