@@ -46,6 +46,17 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "04_match_features": {"runs": {"main": {"activations": "main", "dictionary_a": "a", "dictionary_b": "b"}}},
             "05_compare_spaces": {"runs": {"main": {"matching": "main"}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
+            "16_layer_pairs": {
+                "runs": {
+                    "a0_b0": {
+                        "layer_a": 0,
+                        "layer_b": 0,
+                        "activations": ["main"],
+                        "conditions": {"features": ["a", "b"]},
+                    }
+                }
+            },
+            "16_layer_grid": {"runs": {"main": {"pairs": ["a0_b0"]}}},
         },
     }
 

@@ -1,5 +1,6 @@
 """Language models: train a small one, load any with hooks, stream activations, measure what a model knows."""
 
+from helpers.models.fresh_weights import save_reinitialised
 from helpers.models.history import TrainingHistory
 from helpers.models.hooks import hook_layer, hook_width, require_hook
 from helpers.models.loading import load_model
@@ -22,6 +23,7 @@ __all__ = [
     "probe_accuracies",
     "reinitialise",
     "require_hook",
+    "save_reinitialised",
     "split_batch",
     "stream_activations",
     "train_language_model",

@@ -41,9 +41,12 @@ class NotebookParams(BaseModel):
 
 
 class LanguageModelParams(NotebookParams):
-    """01_language_models: train one small model on a corpus, or take a pretrained one; measure it."""
+    """01_language_models: train one small model on a corpus, or take a pretrained or a re-initialised one; measure it."""
 
-    source: Literal["train", "pretrained"] = "train"
+    source: Literal["train", "pretrained", "reinitialised"] = "train"
+    model: str = Field(
+        "", description="reinitialised only: run of this notebook whose architecture gets fresh random weights"
+    )
     name_or_path: str = Field("", description="pretrained only: Hub name or folder")
     revision: str | None = Field(None, description="pretrained only: commit or tag")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -69,19 +72,23 @@ class LanguageModelParams(NotebookParams):
     def _consistent(self) -> Self:
         if self.source == "pretrained" and not self.name_or_path:
             raise ValueError("source 'pretrained' needs name_or_path: a Hub name or a model folder")
+        if (self.source == "reinitialised") != bool(self.model):
+            raise ValueError("model is for source 'reinitialised', which needs it: the run whose architecture is taken")
         if self.source == "train" and self.d_model % self.n_heads:
             raise ValueError(f"d_model must be a multiple of n_heads; got {self.d_model} and {self.n_heads}")
         return self
 
 
 class TrainSaeParams(NotebookParams):
-    """02_train_saes: train one SAE on one hook of one model, or take a finished one; measure it."""
+    """02_train_saes: train one SAE on one hook of one model, or take a finished one, or its neurons; measure it."""
 
-    model: str = Field(description="run of 01_language_models whose model is read")
+    model: str = Field(min_length=1, description="run of 01_language_models whose model is read")
     hook_name: str = Field(min_length=1, description="TransformerLens hook, e.g. blocks.1.hook_resid_post")
     corpus: CorpusParams
     context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
-    source: Literal["train", "release", "folder"] = "train"
+    source: Literal["train", "release", "folder", "neurons"] = Field(
+        "train", description="neurons: the MLP's own neurons as the dictionary (hook_name blocks.N.mlp.hook_post)"
+    )
     release: str = Field("", description="release only: SAELens release name")
     sae_id: str = Field("", description="release only: id inside the release")
     folder: str = Field("", description="folder only: a SAELens folder (cfg.json, sae_weights.safetensors)")
@@ -108,7 +115,7 @@ class TrainSaeParams(NotebookParams):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        needed = {"train": [], "release": ["release", "sae_id"], "folder": ["folder"]}[self.source]
+        needed = {"train": [], "release": ["release", "sae_id"], "folder": ["folder"], "neurons": []}[self.source]
         empty = [name for name in needed if not getattr(self, name)]
         if empty:
             raise ValueError(f"source '{self.source}' needs {' and '.join(empty)}")
@@ -143,7 +150,7 @@ class SaveActivationsParams(NotebookParams):
 class MatchFeaturesParams(NotebookParams):
     """04_match_features: pair the features of two dictionaries by how they fire on the same tokens."""
 
-    activations: str = Field(description="run of 03_save_activations")
+    activations: str = Field(min_length=1, description="run of 03_save_activations")
     dictionary_a: str = Field(description="one of its dictionaries")
     dictionary_b: str = Field(description="another of its dictionaries")
     method: Literal["nearest", "mutual", "one_to_one"] = "one_to_one"
@@ -169,7 +176,7 @@ class MatchFeaturesParams(NotebookParams):
 class CompareSpacesParams(NotebookParams):
     """05_compare_spaces: are the paired features arranged alike? Every measure beside its null."""
 
-    matching: str = Field(description="run of 04_match_features")
+    matching: str = Field(min_length=1, description="run of 04_match_features")
     space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the rows")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation are left out")
     measures: list[str] = Field(
@@ -212,4 +219,47 @@ class GroundTruthParams(NotebookParams):
             raise ValueError(f"k must not exceed d_sae; got k={self.k}, d_sae={self.d_sae}")
         if len(set(self.dictionaries)) != len(self.dictionaries):
             raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        return self
+
+
+class LayerPairsParams(NotebookParams):
+    """16_layer_pairs: one layer of one model against one layer of another, beside the controls of the comparison."""
+
+    layer_a: int = Field(ge=0, description="layer of the first model, for the grid")
+    layer_b: int = Field(ge=0, description="layer of the second model, for the grid")
+    activations: list[str] = Field(
+        min_length=1, description="runs of 03_save_activations, on the same tokens, that hold the dictionaries"
+    )
+    conditions: dict[Literal["features", "neurons", "reinitialised", "ceiling_a", "ceiling_b"], list[str]] = Field(
+        description="condition -> its two dictionaries; 'features' is the comparison, the others are its controls"
+    )
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
+    min_corr: float = Field(0.3, ge=0, lt=1, description="pairs below this correlation are left out")
+    min_pairs: int = Field(20, ge=4, description="a condition with fewer pairs is reported and not scored")
+    measures: list[str] = Field(
+        ["rsa", "linear_cka_debiased", "svcca"], min_length=1, description="names in helpers.similarity.MEASURES"
+    )
+    n_permutations: int = Field(999, ge=1, description="shuffles of the pairing a measure and condition")
+    n_repeats: int = Field(100, ge=1, description="random cuts to equal numbers of pairs, a condition")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "features" not in self.conditions:
+            raise ValueError("conditions needs 'features': the two dictionaries that are compared")
+        for name, dictionaries in self.conditions.items():
+            if len(dictionaries) != 2 or dictionaries[0] == dictionaries[1]:
+                raise ValueError(f"conditions.{name}: expected two different dictionaries, got {dictionaries}")
+        return self
+
+
+class LayerGridParams(NotebookParams):
+    """16_layer_grid: every layer pair of two models in one picture."""
+
+    pairs: list[str] = Field(min_length=1, description="runs of 16_layer_pairs")
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over the whole table")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.pairs)) != len(self.pairs):
+            raise ValueError(f"pairs must differ; got {self.pairs}")
         return self

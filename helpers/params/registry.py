@@ -13,6 +13,8 @@ from helpers.params.notebooks import (
     CompareSpacesParams,
     GroundTruthParams,
     LanguageModelParams,
+    LayerGridParams,
+    LayerPairsParams,
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
@@ -26,9 +28,10 @@ class NotebookEntry:
 
     Args:
         params: the class of its parameters.
-        reads: parameter -> notebook; the parameter's value (a name or a list of names) is a run of that notebook.
-        members: parameter -> (reading parameter, list parameter): the value must be an item of the list parameter of
-            the run that the reading parameter names.
+        reads: parameter -> notebook; the parameter's value (a name or a list of names) is a run of that notebook, or
+            of this one; an empty text names none.
+        members: parameter -> (reading parameter, list parameter): the value (or every text in it) must be an item of
+            the list parameter of one of the runs that the reading parameter names.
     """
 
     params: type[NotebookParams]
@@ -37,7 +40,7 @@ class NotebookEntry:
 
 
 NOTEBOOKS: dict[str, NotebookEntry] = {
-    "01_language_models": NotebookEntry(LanguageModelParams),
+    "01_language_models": NotebookEntry(LanguageModelParams, reads={"model": "01_language_models"}),
     "02_train_saes": NotebookEntry(TrainSaeParams, reads={"model": "01_language_models"}),
     "03_save_activations": NotebookEntry(SaveActivationsParams, reads={"dictionaries": "02_train_saes"}),
     "04_match_features": NotebookEntry(
@@ -50,6 +53,12 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     ),
     "05_compare_spaces": NotebookEntry(CompareSpacesParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
+    "16_layer_pairs": NotebookEntry(
+        LayerPairsParams,
+        reads={"activations": "03_save_activations"},
+        members={"conditions": ("activations", "dictionaries")},
+    ),
+    "16_layer_grid": NotebookEntry(LayerGridParams, reads={"pairs": "16_layer_pairs"}),
 }
 
 
@@ -63,5 +72,5 @@ def runs_read(notebook: str, values: Mapping[str, Any]) -> list[tuple[str, str, 
     for key, source in NOTEBOOKS[notebook].reads.items():
         value = values.get(key)
         names = value if isinstance(value, list) else [value]
-        found += [(key, source, name) for name in names if isinstance(name, str)]
+        found += [(key, source, name) for name in names if isinstance(name, str) and name]
     return found

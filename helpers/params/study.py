@@ -10,6 +10,9 @@
         runs:
           a: {...}         # one execution of the notebook; its keys win over both `common`s
 
+A line may stand for many runs, one a value of `grid` (see helpers.params.grid). A run of a notebook may read another run
+of the same notebook; they are put into that order here.
+
 Everything is checked here, before anything runs, and all problems of a file are reported together, a line each.
 `study`, `run` and `runs_folder` are filled in.
 """
@@ -25,6 +28,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from helpers.params.grid import check_axes, expand_runs, placeholders
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS, runs_read
 from helpers.params.validation import explain
@@ -32,7 +36,7 @@ from helpers.params.yaml_file import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _FILLED_IN = ("study", "run", "runs_folder")
-_TOP_KEYS = ("study", "title", "description", "common", "notebooks")
+_TOP_KEYS = ("study", "title", "description", "grid", "common", "notebooks")
 
 
 class StudyError(ValueError):
@@ -88,6 +92,7 @@ class _Reader:
         self.path = path
         self.runs_folder = runs_folder
         self.problems: list[str] = []
+        self.axes: dict[str, list[Any]] | None = None  # of the grid; None without one
         self.values: dict[tuple[str, str], Mapping[str, Any]] = {}  # (notebook, run) -> what the file says, merged
 
     def read(self, content: Any) -> Study | None:
@@ -99,6 +104,8 @@ class _Reader:
         for key in ("title", "description"):
             if key in content and not isinstance(content[key], str):
                 self._report(key, f"expected a text, got {content[key]!r}")
+        if "grid" in content:
+            self.axes = check_axes(content["grid"], report=self._report)
         sections = content.get("notebooks")
         if not self._is_mapping(sections, "notebooks", required=True):
             return None
@@ -106,6 +113,7 @@ class _Reader:
         if not self._is_mapping(common, "common"):
             common = {}
         self._check_common(common, sections)
+        self._no_placeholders(common, "common")
         notebooks = {
             notebook: self._notebook(notebook, sections[notebook], common, str(name) if name_is_good else "study")
             for notebook in NOTEBOOKS
@@ -113,7 +121,7 @@ class _Reader:
         }
         self._known_keys(sections, tuple(NOTEBOOKS), "notebooks", what="notebook")
         self._check_references(sections)
-        good = {n: {r: p for r, p in runs.items() if p is not None} for n, runs in notebooks.items()}
+        good = {n: self._in_order(n, {r: p for r, p in runs.items() if p}) for n, runs in notebooks.items()}
         return Study(
             path=self.path,
             name=str(name),
@@ -131,9 +139,12 @@ class _Reader:
         self._known_keys(section, ("common", "runs"), place)
         own = section.get("common", {})
         own = own if self._is_mapping(own, f"{place}.common") else {}
+        self._no_placeholders(own, f"{place}.common")
         runs = section.get("runs")
         if not self._is_mapping(runs, f"{place}.runs", required=True):
             return {}
+        if self.axes:
+            runs = expand_runs(runs, self.axes, place=f"{place}.runs", report=self._report)
         params_class = NOTEBOOKS[notebook].params
         shared = {key: value for key, value in common.items() if key in params_class.model_fields}
         result: dict[str, NotebookParams | None] = {}
@@ -185,15 +196,51 @@ class _Reader:
                     self._report(place, f"{key}: reads {source}, which this study does not list; add it")
                 elif name not in runs.get(source, {}):
                     self._report(place, f"{key}: {source} has no run '{name}'{_hint(name, list(runs.get(source, {})))}")
-            for key, (reading, listing) in NOTEBOOKS[notebook].members.items():
-                source, upstream, value = NOTEBOOKS[notebook].reads[reading], values.get(reading), values.get(key)
-                items = runs.get(source, {}).get(str(upstream), {}).get(listing)
-                if isinstance(items, list) and isinstance(value, str) and value not in items:
-                    known = [str(item) for item in items]
-                    self._report(
-                        place,
-                        f"{key}: '{value}' is not among the {listing} of {source}/{upstream}{_hint(value, known)}",
-                    )
+            for key in NOTEBOOKS[notebook].members:
+                self._check_members(notebook, key, values, runs, place)
+
+    def _check_members(
+        self,
+        notebook: str,
+        key: str,
+        values: Mapping[str, Any],
+        runs: Mapping[str, Mapping[str, Mapping[str, Any]]],
+        place: str,
+    ) -> None:
+        """Every text in the value of `key` must be an item of a list of the runs that another parameter names."""
+        reading, listing = NOTEBOOKS[notebook].members[key]
+        source, upstream = NOTEBOOKS[notebook].reads[reading], [str(name) for name in _texts(values.get(reading))]
+        lists = [runs.get(source, {}).get(name, {}).get(listing) for name in upstream]
+        if not lists or not all(isinstance(items, list) for items in lists):
+            return  # reported elsewhere
+        known = [str(item) for items in lists for item in items or []]
+        for value in _texts(values.get(key)):
+            if value not in known:
+                where = f"{source}/{' or '.join(upstream)}"
+                self._report(place, f"{key}: '{value}' is not among the {listing} of {where}{_hint(value, known)}")
+
+    def _no_placeholders(self, common: Mapping[str, Any], place: str) -> None:
+        for key, value in common.items():
+            for name in [] if self.axes is None else placeholders(value):
+                self._report(place, f"{key}: '{{{name}}}' belongs to runs, whose names say which {name}; move it there")
+
+    def _in_order(self, notebook: str, runs: dict[str, NotebookParams]) -> dict[str, NotebookParams]:
+        """The runs, each behind those of the same notebook that it reads; otherwise as the file has them."""
+        waiting, ordered = dict(runs), {}
+        read = {
+            run: [n for _, source, n in runs_read(notebook, p.model_dump()) if source == notebook]
+            for run, p in runs.items()
+        }
+        while waiting:
+            ready = [run for run in waiting if not any(name in waiting for name in read[run])]
+            if not ready:
+                circle = ", ".join(waiting)
+                self._report(
+                    f"notebooks.{notebook}.runs", f"{circle}: these runs read each other in a circle; break it"
+                )
+                return runs
+            ordered[ready[0]] = waiting.pop(ready[0])
+        return ordered
 
     def _name(self, value: Any, place: str) -> bool:
         if isinstance(value, str) and _NAME.fullmatch(value):
@@ -220,6 +267,15 @@ class _Reader:
 
     def _report(self, place: str, message: str) -> None:
         self.problems.append(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}")
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text in a value: itself, or in its lists and mappings."""
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []
 
 
 def _hint(name: str, known: list[str]) -> str:

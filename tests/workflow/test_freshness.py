@@ -21,6 +21,8 @@ ALL = [
     "04_match_features/main",
     "05_compare_spaces/main",
     "15_ground_truth/main",
+    "16_layer_pairs/a0_b0",
+    "16_layer_grid/main",
 ]
 
 
@@ -82,6 +84,8 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "04_match_features/main": "03_save_activations/main is stale",
         "05_compare_spaces/main": "04_match_features/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
+        "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
+        "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
     }
     assert played.play() == [name for name in ALL[3:]]
     assert set(played.states().values()) == {"fresh"}
@@ -143,7 +147,7 @@ def test_stale_results_are_set_aside_even_beyond_the_last_stage_asked_for(played
 
 def test_force_takes_a_stage_and_its_dependants_for_stale(played):
     statuses = study_status(played.study, force=["03_save_activations"])
-    assert [str(status.stage_run) for status in statuses if not status.is_fresh] == ALL[4:7]
+    assert [str(status.stage_run) for status in statuses if not status.is_fresh] == ALL[4:7] + ALL[8:]
     with pytest.raises(ValueError, match="unknown stage '3'; there are 01_language_models"):
         study_status(played.study, force=["3"])
     played.project.keep("01_language_models")
@@ -159,3 +163,18 @@ def test_until_a_stage_means_that_and_what_it_needs(played):
     content["03_save_activations"]["runs"]["other"] = {"dictionaries": ["a"], "corpus": {"kind": "story_world"}}
     assert StageRun("03_save_activations", "other") in wanted_runs(played.study, until="03_save_activations")
     assert StageRun("03_save_activations", "other") not in wanted_runs(played.study, until="04_match_features")
+
+
+def test_a_run_may_read_another_run_of_its_notebook(played):
+    """A re-initialised model reads the model it copies, wherever the file lists it."""
+    corpus = {"kind": "story_world"}
+    models = played.project.content["notebooks"]["01_language_models"]
+    fresh = {"source": "reinitialised", "model": "b", "corpus": corpus}
+    models["runs"] = {"fresh": fresh, **models["runs"]}
+    assert played.play() == ["01_language_models/fresh"]
+    models["runs"]["b"]["seed"] = 99
+    reasons = played.reasons()
+    assert reasons["01_language_models/fresh"] == "01_language_models/b is stale"
+    assert "01_language_models/a" not in reasons
+    needed = wanted_runs(played.study, until="01_language_models")
+    assert needed.index(StageRun("01_language_models", "b")) < needed.index(StageRun("01_language_models", "fresh"))

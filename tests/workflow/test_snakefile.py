@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from helpers.params import NOTEBOOKS, load_study
+from helpers.params import NOTEBOOKS, Study, load_study
 from helpers.workflow.freshness import prepare, study_status, wanted_runs
 from helpers.workflow.stages import PROJECT_ROOT, needs
 
@@ -18,25 +18,12 @@ def test_every_registered_notebook_exists():
     assert [path.stem for path in sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))] == sorted(NOTEBOOKS)
 
 
-def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project, monkeypatch):
-    monkeypatch.setenv("FEATURE_GEOMETRY_NOTEBOOKS", str(toy_project.notebooks))
-    study = load_study(toy_project.study_file, runs_folder=str(toy_project.runs))
+def planned_inputs(study: Study) -> dict[str, set[str]]:
+    """Stage run -> the stage runs that Snakemake would read for it, from a dry run."""
     folder = prepare(study, study_status(study), wanted=wanted_runs(study))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-s",
-        str(SNAKEFILE),
-        "-d",
-        str(folder),
-        "-n",
-        "--nolock",
-        "--cores",
-        "2",
-    ]
+    command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), "-d", str(folder), "-n", "--nolock"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([*command, "--cores", "2"], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     inputs = {}
     for block in re.split(r"\n(?=rule |localrule )", done.stdout + done.stderr):
@@ -45,10 +32,30 @@ def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project
             read = re.search(r"input: (.*)", block)
             assert read
             inputs[output[1]] = set(re.findall(r"(\S+)/results\.json", read[1].replace(",", " ")))
-    expected = {
+    return inputs
+
+
+def registered_inputs(study: Study) -> dict[str, set[str]]:
+    """The same from the registry."""
+    return {
         f"{stage}/{run}": {str(needed) for needed in needs(stage, params)}
         for stage, runs in study.notebooks.items()
         for run, params in runs.items()
     }
-    assert inputs == expected
+
+
+def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project, monkeypatch):
+    monkeypatch.setenv("FEATURE_GEOMETRY_NOTEBOOKS", str(toy_project.notebooks))
+    study = load_study(toy_project.study_file, runs_folder=str(toy_project.runs))
+    inputs = planned_inputs(study)
+    assert inputs == registered_inputs(study)
     assert {name.split("/")[0] for name in inputs} == set(NOTEBOOKS)
+
+
+def test_every_layer_pair_of_the_grid_is_a_job_of_its_own(tmp_path):
+    study = load_study(PROJECT_ROOT / "params" / "studies" / "grid.yaml", runs_folder=str(tmp_path))
+    inputs = planned_inputs(study)
+    assert inputs == registered_inputs(study)
+    pairs = {name for name in inputs if name.startswith("16_layer_pairs/")}
+    assert len(pairs) == 3 * 4 and inputs["16_layer_grid/main"] == pairs
+    assert inputs["01_language_models/a_random"] == {"01_language_models/a"}
