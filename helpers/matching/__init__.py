@@ -1,15 +1,25 @@
-"""Pair the features of two dictionaries by how they fire on the same tokens."""
+"""Pair the features of two dictionaries by how they fire on the same tokens, or by their directions."""
 
+from helpers.matching.agreement import MatchingAgreement, agreement
 from helpers.matching.chance import match_shuffled
-from helpers.matching.match import match_features
+from helpers.matching.match import match_directions, match_features, sweep_max_partners
 from helpers.matching.pairs import FeaturePairs
 from helpers.matching.quality import PairAgreement, same_concept_share, same_token_score
+from helpers.matching.twins import OneSided, direction_twins, one_sided_features, twins
 
 __all__ = [
     "FeaturePairs",
+    "MatchingAgreement",
+    "OneSided",
     "PairAgreement",
+    "agreement",
+    "direction_twins",
+    "match_directions",
     "match_features",
     "match_shuffled",
+    "one_sided_features",
     "same_concept_share",
     "same_token_score",
+    "sweep_max_partners",
+    "twins",
 ]

@@ -9,10 +9,12 @@ free; the strongest remaining pair is always on both lists, so every round decid
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 
-from helpers.matching.candidates import BestPartners, Engine
+from helpers.matching.candidates import BothLists, Engine
 
 FIRST_LIST = 16
 LONGEST_LIST = 256
@@ -34,16 +36,15 @@ def greedy_pairs(
     values: list[np.ndarray] = []
     k = first_list
     while True:
-        of_a = engine.best_partners(of="a", k=k, floor=floor, keep_a=free_a > 0, keep_b=free_b > 0)
-        of_b = engine.best_partners(of="b", k=k, floor=floor, keep_a=free_a > 0, keep_b=free_b > 0)
-        edges, weights, sure = _edges(of_a, of_b)
-        if len(edges) == 0:
+        lists = engine.both_lists(k=k, floor=floor, keep_a=free_a > 0, keep_b=free_b > 0)
+        edges = listed_edges(lists)
+        if len(edges.values) == 0:
             break
-        chosen, undecided = _decide(edges, sure, free_a, free_b)
+        chosen, undecided = _decide(edges.ids, edges.mutual, free_a, free_b)
         assert len(chosen) > 0
-        taken.append(edges[chosen])
-        values.append(weights[chosen])
-        if not undecided and not _open_lists(of_a, of_b, free_a, free_b):
+        taken.append(edges.ids[chosen])
+        values.append(edges.values[chosen])
+        if not undecided and not _open_lists(lists, free_a, free_b):
             break
         k = min(k * 2, LONGEST_LIST)
     if not taken:
@@ -52,25 +53,39 @@ def greedy_pairs(
     return pairs[:, 0], pairs[:, 1], np.concatenate(values)
 
 
-def _edges(of_a: BestPartners, of_b: BestPartners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All listed pairs, strongest first: (n, 2) ids, values, and whether both features list the pair."""
+@dataclass(frozen=True)
+class Edges:
+    """Pairs that stand on at least one list, the strongest first, ties by the lower id of a, then of b.
+
+    Shapes:
+        ids: (n, 2) int64, of a and of b; values: (n,) float64; mutual: (n,) bool, both features list the pair.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    mutual: np.ndarray
+
+
+def listed_edges(lists: BothLists) -> Edges:
+    """All listed pairs of both sides, each once."""
+    of_a, of_b = lists.of_a, lists.of_b
     d_b = of_b.ids.shape[0]
     rows_a, slots_a = np.nonzero(of_a.ids >= 0)
     rows_b, slots_b = np.nonzero(of_b.ids >= 0)
     code_a = rows_a.astype(np.int64) * d_b + of_a.ids[rows_a, slots_a]
     code_b = of_b.ids[rows_b, slots_b].astype(np.int64) * d_b + rows_b
     codes, first = np.unique(np.concatenate([code_a, code_b]), return_index=True)
-    weights = np.concatenate([of_a.values[rows_a, slots_a], of_b.values[rows_b, slots_b]])[first]
+    values = np.concatenate([of_a.values[rows_a, slots_a], of_b.values[rows_b, slots_b]])[first]
     listed_a, listed_b = np.isin(codes, code_a, assume_unique=True), np.isin(codes, code_b, assume_unique=True)
     # `codes` ascend by (a, b), so a stable sort by value leaves ties in that order.
-    order = np.argsort(-weights, kind="stable")
-    edges = np.column_stack([codes // d_b, codes % d_b])[order]
-    return edges, weights[order], (listed_a & listed_b)[order]
+    order = np.argsort(-values, kind="stable")
+    ids = np.column_stack([codes // d_b, codes % d_b])[order]
+    return Edges(ids, values[order], (listed_a & listed_b)[order])
 
 
-def _open_lists(of_a: BestPartners, of_b: BestPartners, free_a: np.ndarray, free_b: np.ndarray) -> bool:
+def _open_lists(lists: BothLists, free_a: np.ndarray, free_b: np.ndarray) -> bool:
     """Whether a feature with room left may still have partners that no list showed."""
-    return bool((of_a.truncated & (free_a > 0)).any() and (of_b.truncated & (free_b > 0)).any())
+    return bool((lists.of_a.truncated & (free_a > 0)).any() and (lists.of_b.truncated & (free_b > 0)).any())
 
 
 @numba.njit(cache=True, nogil=True)

@@ -22,12 +22,13 @@ class PairAgreement:
     Args:
         score: mean over the pairs, in [0, 1].
         per_pair: (n_pairs,) float64, in the order of the pairs.
-        null_mean, null_std: of the score over the shuffles.
+        null: (n_permutations,) float64, the score of every shuffle; null_mean, null_std: of it.
         p_value: (1 + shuffles that score at least as high) / (1 + n_permutations).
     """
 
     score: float
     per_pair: np.ndarray
+    null: np.ndarray
     null_mean: float
     null_std: float
     p_value: float
@@ -90,6 +91,7 @@ def _agreement(scores: Any, n_pairs: int, n_permutations: int, seed: int) -> Pai
     return PairAgreement(
         score=score,
         per_pair=per_pair,
+        null=null,
         null_mean=float(null.mean()),
         null_std=float(null.std()),
         p_value=(1 + hits) / (1 + n_permutations),

@@ -11,7 +11,8 @@ other threads idle. The compiled loops release the interpreter lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,13 +20,17 @@ import numpy as np
 
 from helpers.activations import CsrRows
 from helpers.matching import kernels
-from helpers.matching.associations import association_terms
-from helpers.matching.candidates import BestPartners
+from helpers.matching.associations import Terms, association_terms
+from helpers.matching.best_lists import FarLists, merged_lists
+from helpers.matching.candidates import BestPartners, BothLists
 from helpers.matching.inputs import Side
+from helpers.matching.layouts import Columns, Rows, column_costs, without_features
 
 BLOCK_VALUES = 1 << 26  # stored values of the by-feature side held at once: 0.5 GiB
 GROUPS_PER_THREAD = 16
 COMPACT_BELOW = 0.7  # share of the far side's values under which a copy without the others pays
+
+Work = Callable[[int, np.ndarray, np.ndarray, Columns, Rows], None]
 
 
 @dataclass(frozen=True)
@@ -57,54 +62,98 @@ class SparseEngine:
         self, *, of: str, k: int, floor: float, keep_a: np.ndarray | None = None, keep_b: np.ndarray | None = None
     ) -> BestPartners:
         """See `Engine`."""
+        terms_a, terms_b = self._terms(keep_a, keep_b)
+        if of == "a":
+            return self._search(self.a, self.b, terms_a, terms_b, k=k, floor=floor, both=False)[0]
+        return self._search(self.b, self.a, terms_b, terms_a, k=k, floor=floor, both=False)[0]
+
+    def both_lists(
+        self, *, k: int, floor: float, keep_a: np.ndarray | None = None, keep_b: np.ndarray | None = None
+    ) -> BothLists:
+        """See `Engine`."""
+        return BothLists(*self._search(self.a, self.b, *self._terms(keep_a, keep_b), k=k, floor=floor, both=True))
+
+    def block(self, ids_a: np.ndarray, ids_b: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        lines, places = _places(ids_a, self.d_a), _places(ids_b, self.d_b)
+        terms, far_terms = self._terms(lines >= 0, places >= 0)
+        values = np.zeros((len(ids_a), len(ids_b)))
+        jaccard = self.association == "jaccard"
+
+        def work(_: int, group: np.ndarray, features: np.ndarray, columns: Columns, rows: Rows) -> None:
+            kernels.fill(group, features, columns, rows, terms.packed, far_terms.packed, lines, places, jaccard, values)
+
+        self._walk(self.a, self.b, terms, far_terms, work)
+        return values
+
+    def _terms(self, keep_a: np.ndarray | None, keep_b: np.ndarray | None) -> tuple[Terms, Terms]:
         usable_a = self.usable_a if keep_a is None else self.usable_a & keep_a
         usable_b = self.usable_b if keep_b is None else self.usable_b & keep_b
-        if of == "a":
-            return self._search(self.a, self.b, usable_a, usable_b, k=k, floor=floor)
-        return self._search(self.b, self.a, usable_b, usable_a, k=k, floor=floor)
+        n_tokens = self.a.n_tokens
+        return (
+            association_terms(self.association, self.a.moments, n_tokens=n_tokens, usable=usable_a),
+            association_terms(self.association, self.b.moments, n_tokens=n_tokens, usable=usable_b),
+        )
 
     def _search(
-        self, near: Side, far: Side, usable_near: np.ndarray, usable_far: np.ndarray, *, k: int, floor: float
-    ) -> BestPartners:
-        n_tokens = near.n_tokens
-        terms = association_terms(self.association, near.moments, n_tokens=n_tokens, usable=usable_near)
-        far_terms = association_terms(self.association, far.moments, n_tokens=n_tokens, usable=usable_far)
-        assert near.sparse is not None and far.sparse is not None
-        d_near, d_far = near.d_sae, far.d_sae
-        k = min(k, d_far)
-        best = BestPartners(
-            np.full((d_near, k), -1, np.int32), np.full((d_near, k), -np.inf), np.zeros(d_near, dtype=bool)
-        )
-        rows = self._searched_rows(far, far_terms.scale > 0)
-        data = kernels.as_kernel_data(rows.data)
+        self, near: Side, far: Side, terms: Terms, far_terms: Terms, *, k: int, floor: float, both: bool
+    ) -> tuple[BestPartners, BestPartners]:
+        best = BestPartners.empty(near.d_sae, min(k, far.d_sae))
+        k_far = min(k, near.d_sae) if both else 0
+        parts = [FarLists.empty(far_terms, k_far) for _ in range(self.n_threads)]
+        jaccard = self.association == "jaccard"
+
+        def work(thread: int, group: np.ndarray, features: np.ndarray, columns: Columns, rows: Rows) -> None:
+            lists = parts[thread]
+            kernels.search(
+                group,
+                features,
+                columns,
+                rows,
+                terms.packed,
+                lists.state,
+                lists.ids,
+                lists.values,
+                floor,
+                jaccard,
+                both,
+                best.ids,
+                best.values,
+                best.truncated,
+            )
+
+        self._walk(near, far, terms, far_terms, work)
+        return best, merged_lists(parts)
+
+    def _walk(self, near: Side, far: Side, terms: Terms, far_terms: Terms, work: Work) -> None:
+        """Hand every usable feature of the near side to `work`, in groups of about equal cost."""
+        assert near.sparse is not None
         counts = near.moments.counts
+        rows = Rows.of(self._searched_rows(far, far_terms.scale > 0))
         firing_far = np.diff(rows.indptr)
         for features in _feature_blocks(terms.scale > 0, counts, self.block_values):
-            columns = kernels.Columns.of(near.sparse, features, counts[features])
-            cost = kernels.column_costs(columns.indptr, columns.rows, firing_far)
+            columns = Columns.of(near.sparse, features, counts[features])
+            costs = column_costs(columns.indptr, columns.rows, firing_far)
+            queue = deque(_groups(costs, self.n_threads * GROUPS_PER_THREAD))
 
-            def work(group: np.ndarray, columns: kernels.Columns = columns, features: np.ndarray = features) -> None:
-                kernels.search_group(
-                    group,
-                    features,
-                    columns,
-                    rows,
-                    data,
-                    terms,
-                    far_terms,
-                    best,
-                    floor=floor,
-                    jaccard=self.association == "jaccard",
-                )
+            def run(
+                thread: int,
+                queue: deque[np.ndarray] = queue,
+                features: np.ndarray = features,
+                columns: Columns = columns,
+            ) -> None:
+                while queue:
+                    try:
+                        group = queue.popleft()
+                    except IndexError:  # another thread took the last group
+                        return
+                    work(thread, group, features, columns, rows)
 
-            groups = _groups(cost, self.n_threads * GROUPS_PER_THREAD)
             if self.n_threads == 1:
-                for group in groups:
-                    work(group)
+                run(0)
             else:
                 with ThreadPoolExecutor(self.n_threads) as pool:
-                    list(pool.map(work, groups))
-        return best
+                    list(pool.map(run, range(self.n_threads)))
 
     def _searched_rows(self, far: Side, searched: np.ndarray) -> CsrRows:
         """The far side by token; without the features that are not searched, where that is small and saves much."""
@@ -112,7 +161,14 @@ class SparseEngine:
         n_values = int(far.moments.counts[searched].sum())
         if n_values > min(self.block_values, COMPACT_BELOW * len(far.sparse.data)):
             return far.sparse
-        return kernels.without_features(far.sparse, searched, n_values)
+        return without_features(far.sparse, searched, n_values)
+
+
+def _places(ids: np.ndarray, d_sae: int) -> np.ndarray:
+    """Where every feature is in `ids`, or -1."""
+    places = np.full(d_sae, -1, dtype=np.int64)
+    places[ids] = np.arange(len(ids))
+    return places
 
 
 def _feature_blocks(usable: np.ndarray, counts: np.ndarray, block_values: int) -> Iterator[np.ndarray]:
@@ -127,7 +183,9 @@ def _feature_blocks(usable: np.ndarray, counts: np.ndarray, block_values: int) -
 def _groups(cost: np.ndarray, n_groups: int) -> list[np.ndarray]:
     """Positions grouped so that costs are about equal, the dearest first (a long last task would idle the rest)."""
     order = np.argsort(-cost, kind="stable")
-    total = np.cumsum(cost[order], dtype=np.float64)
-    share = max(total[-1] / n_groups, 1.0)
+    share = max(float(cost.sum(dtype=np.float64)) / n_groups, 1.0)
+    n_alone = int((cost >= share).sum())
+    total = np.cumsum(cost[order[n_alone:]], dtype=np.float64)
     cuts = np.flatnonzero(np.diff(np.floor(total / share))) + 1
-    return [group for group in np.split(order, cuts) if len(group)]
+    groups = [*order[:n_alone, None], *np.split(order[n_alone:], cuts)]
+    return [group for group in groups if len(group)]

@@ -60,7 +60,9 @@ def _null_panel(axes: Axes, result: PermutationResult) -> None:
     axes.axvline(result.score, color=VERMILION, linewidth=2.2, label="observed")
     axes.axvline(entry.ideal, color=BLUE, linestyle=":", linewidth=1.6, label="ideal (identical)")
     axes.set_xlabel(f"{entry.direction} {result.score:.3f}, p {_p_text(result)}", fontsize=9.5)
-    draws = "shuffles" if result.null_kind == "pairing" else "random matrices"
+    draws = {"pairing": "shuffles", "random_matrix": "random matrices", "features": "draws of features"}[
+        result.null_kind
+    ]
     axes.set_ylabel(f"of {len(result.null):,} {draws}", fontsize=9)
 
 

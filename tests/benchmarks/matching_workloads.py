@@ -34,12 +34,36 @@ def synthetic(n_tokens: int, d_sae: int, l0: int, *, seed: int, n_dense: int = 4
     return matrix
 
 
-def in_memory(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, **options: Any) -> dict[str, float]:
-    """Match two synthetic dictionaries held in memory."""
+def two_models(
+    n_tokens: int, d_sae: int, l0: int, *, shared: float, n_dense: int = 4
+) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
+    """Two dictionaries of which a share of the features is the same in both (b's in another order), the rest unrelated."""
+    a, b = (synthetic(n_tokens, d_sae, l0, seed=seed, n_dense=n_dense) for seed in (1, 2))
+    if shared == 0:
+        return a, b
+    rng = np.random.default_rng(3)
+    order, same = rng.permutation(d_sae), rng.random(d_sae) < shared
+    # A shared feature of b fires where its partner does, 70 % of the time, with another strength.
+    copy = scipy.sparse.coo_array(a)
+    copy.sum_duplicates()
+    keep = same[copy.coords[1]] & (rng.random(copy.nnz) < 0.7)
+    rows, columns = copy.coords[0][keep], order[copy.coords[1][keep]]
+    values = copy.data[keep] * rng.uniform(0.5, 1.5, size=keep.sum()).astype(np.float32)
+    own = scipy.sparse.coo_array(b)
+    alone = ~same[np.argsort(order)][own.coords[1]]
+    rows, columns = np.concatenate([rows, own.coords[0][alone]]), np.concatenate([columns, own.coords[1][alone]])
+    values = np.concatenate([values, own.data[alone]])
+    return a, scipy.sparse.csr_array((values, (rows, columns)), shape=a.shape)
+
+
+def in_memory(
+    *, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, shared: int = 0, n_dense: int = 4, **options: Any
+) -> dict[str, float]:
+    """Match two synthetic dictionaries held in memory; `shared`: percentage of the features that both have."""
     from helpers.matching import match_features
 
     warm_up()
-    a, b = (synthetic(n_tokens, d_sae, l0, seed=seed) for seed in (1, 2))
+    a, b = two_models(n_tokens, d_sae, l0, shared=shared / 100, n_dense=n_dense)
     before = reset_peak()
     start, cpu = time.perf_counter(), time.process_time()
     pairs = match_features(a, b, **{"method": "nearest"} | options)
@@ -48,7 +72,83 @@ def in_memory(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, **op
         "cpu_seconds": time.process_time() - cpu,
         "added_mib": peak_mib() - before,
         "n_pairs": pairs.n_pairs,
+        "total_corr": float(pairs.corr.sum(dtype=np.float64)),
+        "gap": pairs.settings.get("optimality_gap", 0.0),
     }
+
+
+def sweep(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, shared: int = 50) -> dict[str, float]:
+    """Sweep max_partners 1, 10, 100, none."""
+    from helpers.matching import sweep_max_partners
+
+    warm_up()
+    a, b = two_models(n_tokens, d_sae, l0, shared=shared / 100)
+    start = time.perf_counter()
+    results = sweep_max_partners(a, b)
+    return {
+        "seconds": time.perf_counter() - start,
+        **{f"unique_{pairs.settings['max_partners']}": pairs.share_unique_partners for pairs in results},
+    }
+
+
+def dense_assignment(*, n_tokens: int = 32_000, d_sae: int = 4096, l0: int = 24, shared: int = 0) -> dict[str, float]:
+    """The optimum over the dense matrix of all correlations, by SciPy, beside hungarian from candidates."""
+    from scipy.optimize import linear_sum_assignment
+
+    from helpers.matching import match_features
+    from helpers.matching.engines import open_engine
+
+    warm_up()
+    a, b = two_models(n_tokens, d_sae, l0, shared=shared / 100)
+    start = time.perf_counter()
+    pairs = match_features(a, b, method="hungarian")
+    seconds = time.perf_counter() - start
+    everyone = np.arange(d_sae)
+    start = time.perf_counter()
+    values = np.maximum(open_engine(a, b).block(everyone, everyone), 0.0)
+    best = float(values[linear_sum_assignment(values, maximize=True)].sum())
+    return {
+        "seconds": seconds,
+        "dense_seconds": time.perf_counter() - start,
+        "total": float(pairs.corr.sum(dtype=np.float64)),
+        "dense_total": best,
+        "gap": pairs.settings["optimality_gap"],
+    }
+
+
+def transport(*, n_tokens: int = 32_000, d_sae: int = 4096, l0: int = 24, shared: int = 50) -> dict[str, float]:
+    """Exact, entropic and unbalanced optimal transport, beside hungarian."""
+    from helpers.matching import match_features
+
+    warm_up()
+    a, b = two_models(n_tokens, d_sae, l0, shared=shared / 100)
+    found = {}
+    for name, options in (
+        ("hungarian", {"method": "hungarian"}),
+        ("exact", {"method": "ot"}),
+        ("entropic", {"method": "ot", "regularization": 0.05}),
+        ("entropic_unbalanced", {"method": "ot", "regularization": 0.05, "marginal_penalty": 0.5}),
+    ):
+        start = time.perf_counter()
+        pairs = match_features(a, b, **options)
+        found |= {f"{name}_seconds": time.perf_counter() - start, f"{name}_total": float(pairs.corr.sum())}
+        found[f"{name}_n_pairs"] = pairs.n_pairs
+    return found
+
+
+def directions(*, d_sae: int = 32_768, d_in: int = 512, method: str = "nearest") -> dict[str, float]:
+    """Match decoder rows by cosine."""
+    from helpers.matching import match_directions
+
+    rng = np.random.default_rng(0)
+    W_a = rng.normal(size=(d_sae, d_in)).astype(np.float32)
+    W_b = W_a[rng.permutation(d_sae)] + 0.5 * rng.normal(size=(d_sae, d_in)).astype(np.float32)
+    match_directions(W_a[:50], W_b[:50], method=method)
+    before = reset_peak()
+    start = time.perf_counter()
+    pairs = match_directions(W_a, W_b, method=method)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "added_mib": peak_mib() - before, "n_pairs": pairs.n_pairs}
 
 
 def plain_dense(*, n_tokens: int = 64_000, d_sae: int = 32_768, l0: int = 48, block: int = 1024) -> dict[str, float]:
@@ -138,7 +238,8 @@ def collect(*, n_tokens: int = 200_000, d_sae: int = 16_384, k: int = 32) -> dic
 
 
 WORKLOADS: dict[str, Callable[..., dict[str, float]]] = {
-    function.__name__: function for function in (in_memory, plain_dense, on_disk, collect)
+    function.__name__: function
+    for function in (in_memory, plain_dense, on_disk, collect, sweep, dense_assignment, transport, directions)
 }
 
 
@@ -168,14 +269,18 @@ def reset_peak() -> float:
 
 
 def _write(path: Path, n_tokens: int, d_sae: int, l0: int, *, seed: int) -> None:
+    """A store of synthetic activations; 20 different blocks of 50,000 tokens, over and over (making them takes longest)."""
     from helpers.activations import ActivationStore
 
     step = 50_000
+    blocks: dict[int, scipy.sparse.csr_array] = {}
     with ActivationStore.create(path, d_sae=d_sae) as writer:
         for start in range(0, n_tokens, step):
             rows = np.arange(start, min(start + step, n_tokens))
-            block = synthetic(len(rows), d_sae, l0, seed=seed * 100_003 + start // step)
-            writer.append(block, token_ids=rows % 1000, documents=rows // 100, positions=rows % 100)
+            number = start // step % 20
+            if number not in blocks:
+                blocks[number] = synthetic(len(rows), d_sae, l0, seed=seed * 100_003 + number)
+            writer.append(blocks[number], token_ids=rows % 1000, documents=rows // 100, positions=rows % 100)
 
 
 def main(arguments: list[str]) -> None:

@@ -132,7 +132,7 @@ def engine_of(a, b, *, dense=False, n_threads=1, association="pearson", block_va
     usable = (side_a.varies, side_b.varies)
     if dense:
         return DenseEngine(
-            side_a, side_b, association, *usable, **({"block_values": block_values} if block_values else {})
+            side_a, side_b, association, *usable, n_threads, **({"block_values": block_values} if block_values else {})
         )
     return SparseEngine(
         side_a, side_b, association, *usable, n_threads, **({"block_values": block_values} if block_values else {})
@@ -388,3 +388,45 @@ def test_all_features_dead_on_one_side(sides):
     assert pairs.n_pairs == 0
     assert len(pairs.unmatched_a) == D_A
     assert len(pairs.unmatched_b) == 3
+
+
+@pytest.mark.parametrize("method", ["nearest", "one_to_one", "hungarian", "ot"])
+def test_integer_and_half_precision_input(method):
+    counts = np.random.default_rng(0).integers(0, 3, size=(300, 12)) * (
+        np.random.default_rng(1).random((300, 12)) < 0.3
+    )
+    order = np.random.default_rng(2).permutation(12)
+    forms = [
+        counts,
+        counts.astype(np.float16),
+        torch.tensor(counts, dtype=torch.bfloat16),
+        scipy.sparse.csr_array(counts),
+    ]
+    for form in forms:
+        pairs = match_features(form, form[:, order], method=method)
+        assert pairs.n_pairs == 12
+        np.testing.assert_array_equal(pairs.ids_a, order[pairs.ids_b])
+
+
+def test_groups_have_about_equal_cost_and_only_a_very_dense_feature_is_alone():
+    from helpers.matching.sparse_engine import _groups
+
+    cost = np.random.default_rng(0).integers(1, 50, size=5000).astype(np.int64)
+    cost[[7, 99]] = 30_000, 9_000
+    groups = _groups(cost, 32)
+    share = cost.sum() / 32
+    assert sorted(np.concatenate(groups).tolist()) == list(range(5000))
+    assert groups[0].tolist() == [7] and groups[1].tolist() == [99]  # the dearest first
+    for group in groups[2:]:
+        assert cost[group].sum() < share + cost[group].max() + 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_every_feature_is_searched_once_whatever_the_threads(n_threads):
+    rng = np.random.default_rng(3)
+    a = (rng.random((2000, 200)) < 0.02).astype(float)
+    a[:, :5] = (rng.random((2000, 5)) < 0.6) * 1.0
+    engine, searched = engine_of(a, a, n_threads=n_threads, block_values=900), []
+    terms = engine._terms(None, None)
+    engine._walk(engine.a, engine.b, *terms, lambda _, group, features, *__: searched.extend(features[group].tolist()))
+    assert sorted(searched) == list(range(200))

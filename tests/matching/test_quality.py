@@ -84,3 +84,12 @@ def test_bad_input():
         same_concept_share(pairs, ["x"] * 2, ["x"] * 3, n_permutations=0)
     with pytest.raises(ValueError, match="no pairs to score"):
         same_token_score(pairs.above(2.0), good_a, good_b)
+
+
+def test_the_whole_null_is_kept():
+    tokens = np.repeat(np.arange(12)[:, None], 5, axis=1)
+    result = same_token_score(pairs_of(np.arange(12), np.arange(12), 12, 12), tokens, tokens, n_permutations=40, seed=1)
+    assert result.null.shape == (40,)
+    assert (result.null.mean(), result.null.std()) == (result.null_mean, result.null_std)
+    # a fixed point of a permutation of 12 scores 1/12
+    np.testing.assert_allclose(result.null * 12, np.round(result.null * 12), atol=1e-9)

@@ -80,7 +80,7 @@ def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
 
 def test_executed_notebooks_show_no_warnings(smoke_study):
     notebooks = list(smoke_study.folder.glob("*/*/executed.ipynb"))
-    assert len(notebooks) == 7
+    assert len(notebooks) == len(list(smoke_study.folder.glob("*/*/stage.json"))) >= 7
     for path in notebooks:
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", []):
