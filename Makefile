@@ -20,6 +20,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PYTHONWARNINGS ?= ignore:IProgress not found
 export PYTHONPATH = $(CURDIR)
 
 .PHONY: help demo smoke test check lab bench setup clean-runs

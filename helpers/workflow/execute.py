@@ -114,6 +114,8 @@ def _set_environment(folder: Path, *, n_threads: int) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     os.environ[PROGRESS_FILE_VARIABLE] = str(folder / PROGRESS_FILE)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # tqdm asks for ipywidgets, which nothing here draws with, as soon as a library imports it.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger prints a notice otherwise
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(n_threads)))
 
