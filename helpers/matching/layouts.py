@@ -20,7 +20,7 @@ class Rows(NamedTuple):
     """A sparse matrix by token: what fires on a row is indices[indptr[row] : indptr[row + 1]].
 
     Shapes:
-        indptr: (n_tokens + 1,) int64; indices: (nnz,) int32; data: (nnz,) uint16 (bits of float16), float32 or float64.
+        indptr: (n_tokens + 1,) int64; indices: (nnz,) int32 or uint16; data: (nnz,) uint16 (bits of float16), float32 or float64.
     """
 
     indptr: np.ndarray
@@ -28,9 +28,15 @@ class Rows(NamedTuple):
     data: np.ndarray
 
     @classmethod
-    def of(cls, matrix: CsrRows) -> Rows:
-        """The same memory as the matrix's."""
-        return cls(matrix.indptr, matrix.indices, as_kernel_data(matrix.data))
+    def of(cls, matrix: CsrRows, *, most_copied: int = 0) -> Rows:
+        """The same memory as the matrix's; ids of up to `most_copied` values are copied as 16 bits if they fit.
+
+        Rows are read in no order, so time is lost in waiting for memory, and a third less of it is read.
+        """
+        indices = matrix.indices
+        if matrix.d_sae <= 1 << 16 and len(indices) <= most_copied:
+            indices = indices.astype(np.uint16)
+        return cls(matrix.indptr, indices, as_kernel_data(matrix.data))
 
 
 class Columns(NamedTuple):
