@@ -17,7 +17,7 @@ class FarLists:
 
     Shapes:
         state: (d_far, 4) float64: shift, scale, the value to beat (-inf until the list is full), number of candidates;
-        one cache line serves all four. ids, values: (d_far, k) as in `BestPartners`.
+        one cache line serves all four (shift and scale alone where k is 0). ids, values: (d_far, k) as in `BestPartners`.
     """
 
     state: np.ndarray
@@ -27,6 +27,8 @@ class FarLists:
     @classmethod
     def empty(cls, terms: Terms, k: int) -> FarLists:
         d_far = len(terms.shift)
+        if k == 0:  # no lists are asked for; less memory is walked over
+            return cls(terms.packed, np.empty((d_far, 0), np.int32), np.empty((d_far, 0)))
         state = np.column_stack([terms.shift, terms.scale, np.full(d_far, -np.inf), np.zeros(d_far)])
         return cls(state, np.full((d_far, k), -1, np.int32), np.full((d_far, k), -np.inf))
 
@@ -34,6 +36,8 @@ class FarLists:
 def merged_lists(parts: list[FarLists]) -> BestPartners:
     """The best of all threads' lists; the order of preference is total, so the threads' shares do not matter."""
     first = parts[0]
+    if first.ids.shape[1] == 0:
+        return BestPartners.empty(len(first.ids), 0)
     for part in parts[1:]:
         _merge(first.ids, first.values, part.ids, part.values)
     n_candidates = np.sum([part.state[:, 3] for part in parts], axis=0)

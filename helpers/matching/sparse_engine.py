@@ -129,7 +129,7 @@ class SparseEngine:
         """Hand every usable feature of the near side to `work`, in groups of about equal cost."""
         assert near.sparse is not None
         counts = near.moments.counts
-        rows = Rows.of(self._searched_rows(far, far_terms.scale > 0))
+        rows = Rows.of(self._searched_rows(far, far_terms.scale > 0), most_copied=self.block_values)
         firing_far = np.diff(rows.indptr)
         for features in _feature_blocks(terms.scale > 0, counts, self.block_values):
             columns = Columns.of(near.sparse, features, counts[features])

@@ -30,7 +30,7 @@ def measure(name: str, **options: object) -> dict[str, float]:
 @cache
 def nearest() -> dict[str, float]:
     """The workload that the others are compared with, measured once in a run."""
-    return measure("in_memory")
+    return measure("in_memory", repeats=3)
 
 
 def show(title: str, rows: list[tuple[str, ...]]) -> None:
@@ -46,11 +46,11 @@ def test_matching_against_the_plain_method():
     rows.append(("plain dense, one block scaled", f"{dense['seconds']:.0f}", "", f"{dense['added_mib']:.0f}", "1", "1"))
     variants = {
         "nearest": nearest(),
-        "nearest, top_k 10": measure("in_memory", top_k=10),
-        "nearest, a to b": measure("in_memory", direction="a_to_b"),
-        "nearest, cosine": measure("in_memory", association="cosine"),
-        "nearest, jaccard": measure("in_memory", association="jaccard"),
-        "mutual (both directions)": measure("in_memory", method="mutual"),
+        "nearest, top_k 10": measure("in_memory", top_k=10, repeats=3),
+        "nearest, a to b": measure("in_memory", direction="a_to_b", repeats=3),
+        "nearest, cosine": measure("in_memory", association="cosine", repeats=3),
+        "nearest, jaccard": measure("in_memory", association="jaccard", repeats=3),
+        "mutual (both directions)": measure("in_memory", method="mutual", repeats=3),
         "one_to_one": measure("in_memory", method="one_to_one"),
     }
     for name, result in variants.items():
@@ -67,8 +67,8 @@ def test_matching_against_the_plain_method():
 
 def test_cost_follows_the_firing_pairs():
     base = nearest()
-    wide = measure("in_memory", d_sae=65_536)
-    long = measure("in_memory", n_tokens=128_000)
+    wide = measure("in_memory", d_sae=65_536, repeats=3)
+    long = measure("in_memory", n_tokens=128_000, repeats=3)
     show(
         "Scaling of nearest (CPU seconds)",
         [
@@ -86,7 +86,9 @@ def test_threads_stay_balanced_with_very_dense_features():
     rows = [("features that fire on half the tokens", "1 thread, s", "2 threads, s", "speed-up")]
     speed_ups = []
     for n_dense in (0, 4, 24):
-        one, two = (measure("in_memory", n_dense=n_dense, n_threads=n_threads)["seconds"] for n_threads in (1, 2))
+        one, two = (
+            measure("in_memory", n_dense=n_dense, n_threads=n_threads, repeats=3)["seconds"] for n_threads in (1, 2)
+        )
         speed_ups.append(one / two)
         rows.append((str(n_dense), f"{one:.2f}", f"{two:.2f}", f"{one / two:.2f}"))
     show("Threads, 64,000 tokens, 32,768 x 32,768 features, L0 48", rows)

@@ -430,3 +430,24 @@ def test_every_feature_is_searched_once_whatever_the_threads(n_threads):
     terms = engine._terms(None, None)
     engine._walk(engine.a, engine.b, *terms, lambda _, group, features, *__: searched.extend(features[group].tolist()))
     assert sorted(searched) == list(range(200))
+
+
+def test_values_are_halved_only_where_no_bit_is_lost():
+    from helpers.activations import CsrRows
+    from helpers.matching.layouts import Rows
+
+    def rows(data, d_sae=10, most_copied=100):
+        data = np.asarray(data)
+        matrix = CsrRows(np.array([0, len(data)]), np.arange(len(data), dtype=np.int32), data, d_sae)
+        return Rows.of(matrix, most_copied=most_copied)
+
+    exact = np.array([1.0, 0.5, 2.0**-24, 65504.0], dtype=np.float32)
+    np.testing.assert_array_equal(rows(exact).data.view(np.float16).astype(np.float32), exact)
+    assert rows(exact).indices.dtype == np.uint16
+    assert rows(exact, d_sae=1 << 17).indices.dtype == np.int32
+    for other in (np.float32([1.0, 0.1]), np.float32([1.0, 1e6]), np.float64([1.0, 0.5])):
+        assert rows(other).data.dtype == other.dtype
+    assert rows(exact, most_copied=3).data.dtype == np.float32
+    late = np.ones(2000, dtype=np.float32)
+    late[1500] = 0.1
+    assert rows(late, most_copied=5000).data.dtype == np.float32
