@@ -153,11 +153,11 @@ class MatchFeaturesParams(NotebookParams):
     activations: str = Field(min_length=1, description="run of 03_save_activations")
     dictionary_a: str = Field(description="one of its dictionaries")
     dictionary_b: str = Field(description="another of its dictionaries")
-    method: Literal["nearest", "mutual", "one_to_one"] = "one_to_one"
+    method: Literal["nearest", "mutual", "one_to_one", "hungarian", "ot"] = "one_to_one"
     direction: Literal["a_to_b", "b_to_a"] = Field(
         "b_to_a", description="nearest only: for each feature of the first, its best of the second"
     )
-    association: Literal["pearson"] = "pearson"
+    association: Literal["pearson", "cosine", "jaccard"] = "pearson"
     min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
     min_corr: float = Field(
         0.5, ge=-1, le=1, description="correlation above which a pair counts as matched in the headline"
