@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerFast
 
 from helpers.corpus import StoryWorld, TokenBatch, build_tokenizer, tokenize_corpus
-from helpers.models import train_language_model
+from helpers.models import load_model, train_language_model
 from helpers.params import LanguageModelParams
 
 
@@ -57,3 +58,8 @@ def model_folder(
     folder = tmp_path_factory.mktemp("models") / request.param
     train_language_model(small_params(request.param), folder=folder, tokenizer=tokenizer, corpus=world)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> TransformerBridge:
+    return load_model(model_folder, device="cpu")

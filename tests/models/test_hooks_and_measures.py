@@ -26,11 +26,6 @@ HOOKS = ["blocks.0.hook_resid_post", "blocks.1.hook_resid_pre", "blocks.1.hook_m
 
 
 @pytest.fixture(scope="module")
-def model(model_folder: Path) -> TransformerBridge:
-    return load_model(model_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def reference(model_folder: Path) -> torch.nn.Module:
     return AutoModelForCausalLM.from_pretrained(model_folder).eval()
 

@@ -172,8 +172,16 @@ def test_a_run_that_is_killed_leaves_no_lock_and_a_second_one_beside_it_is_refus
     assert results(toy_project) == {"01_language_models/a", "01_language_models/b"}
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A suite that was started in the background ignores Ctrl-C, and so would every process that it starts."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 @pytest.mark.parametrize("whole_group", [False, True], ids=["SIGTERM", "ctrl-c"])
-def test_an_interrupted_run_stops_its_kernels(toy_project, whole_group):
+def test_an_interrupted_run_stops_its_kernels(toy_project, whole_group, heeds_ctrl_c):
     toy_project.keep("01_language_models")
     pid_file = "stage.folder / 'pid'"
     toy_project.write_notebook(
