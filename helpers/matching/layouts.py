@@ -93,8 +93,8 @@ def without_features(matrix: CsrRows, keep_mask: np.ndarray, n_values: int) -> C
 
 
 def widen(bits):
-    """A stored value as a float; float16 comes as bits (non-negative and finite here). For compiled code only."""
-    raise NotImplementedError  # pragma: no cover (compiled code takes the overload)
+    """A stored value as a float; float16 comes as bits (non-negative and finite here). Compiled code takes the overload."""
+    return np.float32(bits.view(np.float16)) if isinstance(bits, np.uint16) else bits
 
 
 @overload(widen)
