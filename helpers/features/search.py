@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,14 +83,12 @@ class FeatureIndex:
         searched = [words] if isinstance(words, str) else list(words)
         if not searched:
             raise ValueError("words is empty; search for at least one word")
-        found: dict[str, list[int]] = {}
-        for word in searched:
-            key = self._as_word(word)
-            if ignore_case:
-                found[word] = self._by_fold.get(key.casefold(), [])
-            else:
-                found[word] = [self._by_word[key]] if key in self._by_word else []
-        return self._gather(found, min_hits)
+        searched = list(dict.fromkeys(searched))
+        owner: dict[int, int] = {}  # a spelling that two searched words share is found by the first of them
+        for place, word in enumerate(searched):
+            for number in self._spellings(self._as_word(word), ignore_case=ignore_case):
+                owner.setdefault(number, place)
+        return self._gather(searched, list(owner), list(owner.values()), min_hits)
 
     def find_regex(
         self,
@@ -113,7 +111,7 @@ class FeatureIndex:
         except re.error as error:
             raise ValueError(f"pattern must be a regular expression; got {pattern!r} ({error})") from error
         matches = compiled.fullmatch if full_match else compiled.search
-        return self._gather({word: [number] for word, number in self._by_word.items() if matches(word)}, min_hits)
+        return self._gather_words([number for number, word in enumerate(self._words) if matches(word)], min_hits)
 
     def find_concept(
         self, concept_of: Callable[[str], str | None], concept: str, *, min_hits: int = MIN_HITS
@@ -126,8 +124,8 @@ class FeatureIndex:
         Raises:
             ValueError: min_hits out of range.
         """
-        mine = {word: [number] for word, number in self._by_word.items() if concept_of(word) == concept}
-        return self._gather(mine, min_hits)
+        mine = [number for number, word in enumerate(self._words) if concept_of(word) == concept]
+        return self._gather_words(mine, min_hits)
 
     def prefix(self, start: str, *, min_hits: int = MIN_HITS) -> FoundFeatures:
         """Features that fire on words that begin like this, whatever the case: what a search box asks at every letter.
@@ -137,11 +135,13 @@ class FeatureIndex:
             ValueError: min_hits out of range.
         """
         key = unicodedata.normalize("NFC", start.lstrip(" ")).casefold()
-        found: dict[str, list[int]] = {}
-        if key:
-            low, high = (bisect_left(self._folds, end) for end in (key, key + chr(0x10FFFF)))
-            found = {self._words[number]: [number] for fold in self._folds[low:high] for number in self._by_fold[fold]}
-        return self._gather(found, min_hits)
+        low, high = (bisect_left(self._folds, end) for end in (key, key + chr(0x10FFFF))) if key else (0, 0)
+        return self._gather_words([n for fold in self._folds[low:high] for n in self._by_fold[fold]], min_hits)
+
+    def _spellings(self, word: str, *, ignore_case: bool) -> list[int]:
+        if ignore_case:
+            return self._by_fold.get(word.casefold(), [])
+        return [self._by_word[word]] if word in self._by_word else []
 
     def _as_word(self, text: str) -> str:
         if text in self._by_word:
@@ -154,33 +154,42 @@ class FeatureIndex:
             )
         return _WRITTEN.get(words[0], words[0])
 
-    def _gather(self, found: Mapping[str, list[int]], min_hits: int) -> FoundFeatures:
-        """Add up the hits of all words; of a spelling that two searched words share, the first is the finder."""
+    def _gather_words(self, numbers: list[int], min_hits: int) -> FoundFeatures:
+        return self._gather([self._words[number] for number in numbers], numbers, range(len(numbers)), min_hits)
+
+    def _gather(
+        self, finders: Sequence[str], numbers: Sequence[int], places: Sequence[int], min_hits: int
+    ) -> FoundFeatures:
+        """Add up the hits of words of the vocabulary, each found by one of the searched words.
+
+        Args:
+            numbers: of words, each once; places: which finder each word belongs to.
+        """
         if not 1 <= min_hits <= TOP:
             raise ValueError(f"min_hits must be in [1, {TOP}], of the top {TOP} examples; got {min_hits}")
-        finders = list(found)
-        owner: dict[int, int] = {}
-        for place, numbers in enumerate(found.values()):
-            for number in numbers:
-                owner.setdefault(number, place)
-        spans = [(int(self._starts[number]), int(self._starts[number + 1])) for number in owner]
-        entries = np.concatenate([np.arange(low, high) for low, high in spans] or [np.empty(0, np.int64)])
-        places = np.repeat(np.array(list(owner.values()), dtype=np.int64), [high - low for low, high in spans])
-        features, hits = self._features[entries], self._hits[entries]
-        total = np.bincount(features, weights=hits, minlength=self.d_sae).astype(np.int32)
-        kept = total[features] >= min_hits
-        keys, inverse = np.unique(features[kept] * max(1, len(finders)) + places[kept], return_inverse=True)
-        shares = np.bincount(inverse, weights=hits[kept], minlength=len(keys))
-        of_feature, of_finder = np.divmod(keys, max(1, len(finders)))
-        order = np.lexsort((of_finder, -shares, of_feature, -total[of_feature]))
-        ids, first = _first_of_each(of_feature[order])
-        best = of_finder[order][first]
-        contributing = set(of_finder.tolist())
-        missing = tuple(word for place, word in enumerate(finders) if place not in contributing)
-        return FoundFeatures(ids, total[ids], tuple(finders[place] for place in best), missing)
+        chosen = np.array(numbers, dtype=np.int64)
+        n_entries = self._starts[chosen + 1] - self._starts[chosen]
+        shift = self._starts[chosen] - (n_entries.cumsum() - n_entries)
+        entries = np.arange(n_entries.sum()) + np.repeat(shift, n_entries)
+        finder = np.repeat(np.array(places, dtype=np.int64), n_entries)
+        feature, hits = self._features[entries], self._hits[entries]
+        total = np.bincount(feature, weights=hits, minlength=self.d_sae).astype(np.int32)
+        kept = total[feature] >= min_hits
+        ids = np.flatnonzero(total >= min_hits)
+        ids = ids[np.argsort(-total[ids], kind="stable")]
+        best = self._best_finders(feature[kept], finder[kept], hits[kept], len(finders))[ids]
+        useful = np.zeros(len(finders), dtype=bool)
+        useful[finder[kept]] = True
+        missing = tuple(word for word, used in zip(finders, useful.tolist(), strict=True) if not used)
+        return FoundFeatures(ids, total[ids], tuple(finders[place] for place in best.tolist()), missing)
 
-
-def _first_of_each(grouped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of runs of equal numbers, and where each run begins."""
-    first = np.flatnonzero(np.append(True, grouped[1:] != grouped[:-1])[: len(grouped)])
-    return grouped[first], first
+    def _best_finders(self, feature: np.ndarray, finder: np.ndarray, hits: np.ndarray, n_finders: int) -> np.ndarray:
+        """(d_sae,) for every feature the finder with the most of its hits, of equals the first; -1 for the others."""
+        pairs, of_pair = np.unique(feature * n_finders + finder, return_inverse=True)
+        share = np.bincount(of_pair, weights=hits, minlength=len(pairs)).astype(np.int64)
+        of_feature, of_finder = np.divmod(pairs, max(1, n_finders))
+        # In one number: most hits first, then the earlier finder. The smallest of every feature wins.
+        rank = (TOP - share) * n_finders + of_finder
+        winner = np.full(self.d_sae, (TOP + 1) * n_finders, dtype=np.int64)
+        np.minimum.at(winner, of_feature, rank)
+        return np.where(winner < (TOP + 1) * n_finders, winner % max(1, n_finders), -1)
