@@ -53,12 +53,13 @@ class FeatureIndex:
     def __init__(self, table: FeatureTable):
         top = table.top_words[:, :TOP]
         features, places = np.nonzero(top >= 0)
-        pairs, hits = np.unique(top[features, places].astype(np.int64) * table.d_sae + features, return_counts=True)
+        used, numbers = np.unique(top[features, places], return_inverse=True)
+        pairs, hits = np.unique(numbers.astype(np.int64) * table.d_sae + features, return_counts=True)
         self.d_sae = table.d_sae
         self._features = pairs % table.d_sae
         self._hits = hits
-        self._starts = np.searchsorted(pairs // table.d_sae, np.arange(len(table.words) + 1))
-        self._words = tuple(_WRITTEN.get(word, word) for word in table.words)
+        self._starts = np.searchsorted(pairs // table.d_sae, np.arange(len(used) + 1))
+        self._words = tuple(_WRITTEN.get(table.words[number], table.words[number]) for number in used)
         self._by_word = {word: number for number, word in enumerate(self._words)}
         self._by_fold: dict[str, list[int]] = {}
         for number, word in enumerate(self._words):
@@ -67,7 +68,7 @@ class FeatureIndex:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The vocabulary: every whole word of an example, a newline as "\\n"."""
+        """The vocabulary: every whole word of a top 5 example, a newline as "\\n"."""
         return self._words
 
     def find(self, words: str | Iterable[str], *, ignore_case: bool, min_hits: int = MIN_HITS) -> FoundFeatures:

@@ -46,7 +46,7 @@ def describe(*, n_tokens: int = 1_000_000, d_sae: int = 32_768, l0: int = 48, n_
             "before_mib": before,
             "n_contexts": int((rows >= 0).sum()),
             "n_words": len(words.words),
-            "vocabulary": len(table.words),
+            "vocabulary": len(index.words),
             **_queries(index, n_queries),
         }
 

@@ -26,7 +26,7 @@ def test_describing_and_searching_a_large_dictionary():
     show(f"Describing 32,768 features on 1,000,000 tokens, L0 48 ({result['n_words']:,} different words)", rows)
     kinds = ("find", "find_1000_words", "prefix", "regex", "regex_all")
     queries = [(name, f"{result[f'{name}_median_ms']:.1f}", f"{result[f'{name}_ms']:.1f}") for name in kinds]
-    title = f"Queries against 32,768 features ({result['vocabulary']:,} words of examples)"
+    title = f"Queries against 32,768 features ({result['vocabulary']:,} words of top 5 examples)"
     show(title, [("query", "median, ms", "slowest, ms"), *queries])
     assert total < 180
     assert result["peak_mib"] < 2048
