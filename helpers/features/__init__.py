@@ -1,15 +1,32 @@
-"""What a feature fires on: top examples and their contexts."""
+"""What a feature fires on: top examples and their contexts, whole words, labels, search."""
 
 from helpers.features.contexts import Context, context_text, context_texts, example_contexts, token_texts
 from helpers.features.examples import TopExamples, majority_concepts, top_examples
+from helpers.features.explanations import Explanations, export_features, read_answer, read_neuronpedia
+from helpers.features.feature_table import FeatureTable
+from helpers.features.labels import describe_features
+from helpers.features.search import FeatureIndex, FoundFeatures
+from helpers.features.word_borders import split_words
+from helpers.features.words import WordTable, build_words
 
 __all__ = [
     "Context",
+    "Explanations",
+    "FeatureIndex",
+    "FeatureTable",
+    "FoundFeatures",
     "TopExamples",
+    "WordTable",
+    "build_words",
     "context_text",
     "context_texts",
+    "describe_features",
     "example_contexts",
+    "export_features",
     "majority_concepts",
+    "read_answer",
+    "read_neuronpedia",
+    "split_words",
     "token_texts",
     "top_examples",
 ]

@@ -129,8 +129,9 @@ def _majority(labels: Iterable[str | None], min_hits: int) -> str | None:
 @numba.njit(cache=True, nogil=True)
 def _offer(rows, values, owners, row, value, document):  # pragma: no cover (compiled)
     """Put one example into a feature's list if it belongs there. Rows come in ascending order."""
-    last = rows.size - 1
-    at = last
+    at = rows.size - 1
+    if not value > values[at]:
+        return  # most activations: weaker than all that is kept
     for slot in range(rows.size):
         if rows[slot] >= 0 and owners[slot] == document:
             at = slot  # the document's own example gives way, if it is weaker
