@@ -51,7 +51,7 @@ def test_no_word_of_any_group_nor_of_its_concept_is_drawn():
 
 def test_drawn_words_are_of_different_concepts():
     words = table(dog=100, cat=100, red=100, blue=100, sea=100)
-    for seed in range(10):
+    for seed in range(30):
         drawn = control_group(PETS, words, groups=GROUPS, known=KNOWN, seed=seed).group.words
         assert len({CONCEPTS[word] for word in drawn}) == 2
     colours = [control_group(PETS, words, groups=GROUPS, seed=seed).group.words for seed in range(30)]
