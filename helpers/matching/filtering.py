@@ -1,6 +1,6 @@
 """Filter matched pairs step by step: each step says how many pairs it removed and shows some of them.
 
-A published filter removed nothing for months, and nobody saw it: a step that removes nothing says so here.
+A published filter silently removed nothing, because of a for-else: a step that removes nothing says so here.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 
 from helpers.matching.pairs import FeaturePairs
 
-#: Marks and special tokens that stand for no concept. Brackets and apostrophes are not among them: removing those did
-#: not help (EXPERIMENTS E6 of the published runs).
+#: Marks and special tokens that stand for no concept. Brackets and apostrophes are not among them: in
+#: published runs, removing those did not help.
 NON_CONCEPT_WORDS = (
     ".", ",", "-", "!", "?", ":", ";", '"', "\u201c", "\u201d", "\n", "\u2423", "<|endoftext|>", "<|bos|>", "<|pad|>", "<|unk|>", "<bos>", "<eos>", "<pad>",
     "<unk>", "<s>", "</s>",
