@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,34 +100,37 @@ def pair_cards(
     told = columns_a.store.manifest.tokens_fingerprint, words.tokens_fingerprint
     if all(told) and told[0] != told[1]:
         raise ValueError("the words are of other tokens than the stores; build them from the stores' token batch")
-    cards = []
-    for feature_a, feature_b in pairs:
-        joint = joint_activations(columns_a, columns_b, feature_a=feature_a, feature_b=feature_b)
-        cards.append(
-            PairCard(
-                side_a=_side(dictionaries[0], feature_a, tables and tables[0]),
-                side_b=_side(dictionaries[1], feature_b, tables and tables[1]),
-                corr=joint.corr,
-                n_tokens=joint.n_tokens,
-                n_both=joint.n_both,
-                n_only_a=joint.n_only_a,
-                n_only_b=joint.n_only_b,
-                points=_points(joint, tokens, tokenizer, drawn_places(joint, n_points=n_points, seed=seed)),
-                only_a=silent_words(joint, words, n_words=n_words),
-                only_b=silent_words(joint.swapped(), words, n_words=n_words),
-            )
+    pairs = [(int(feature_a), int(feature_b)) for feature_a, feature_b in pairs]
+    joints = [joint_activations(columns_a, columns_b, feature_a=a, feature_b=b) for a, b in pairs]
+    drawn = [drawn_places(joint, n_points=n_points, seed=seed) for joint in joints]
+    rows = [row for joint, places in zip(joints, drawn, strict=True) for row in joint.rows[places].tolist()]
+    contexts = iter(context_texts(tokens, rows, tokenizer, before=6, after=3))
+    return [
+        PairCard(
+            side_a=_side(dictionaries[0], feature_a, tables and tables[0]),
+            side_b=_side(dictionaries[1], feature_b, tables and tables[1]),
+            corr=joint.corr,
+            n_tokens=joint.n_tokens,
+            n_both=joint.n_both,
+            n_only_a=joint.n_only_a,
+            n_only_b=joint.n_only_b,
+            points=_points(joint, places, contexts),
+            only_a=silent_words(joint, words, n_words=n_words),
+            only_b=silent_words(joint.swapped(), words, n_words=n_words),
         )
-    return cards
+        for (feature_a, feature_b), joint, places in zip(pairs, joints, drawn, strict=True)
+    ]
 
 
 def _side(dictionary: str, feature: int, table: FeatureTable | None) -> PairSide:
-    return PairSide(dictionary, int(feature), table.labels[feature] if table else "")
+    return PairSide(dictionary, feature, table.labels[feature] if table else "")
 
 
-def _points(joint: JointActivations, tokens: TokenBatch, tokenizer: Any, places: np.ndarray) -> tuple[PairPoint, ...]:
-    contexts = context_texts(tokens, joint.rows[places], tokenizer, before=6, after=3)
-    return tuple(
-        PairPoint(float(a), float(b), context)
-        for a, b, context in zip(joint.a[places], joint.b[places], contexts, strict=True)
-        if context is not None
-    )
+def _points(joint: JointActivations, places: np.ndarray, contexts: Iterator[Context | None]) -> tuple[PairPoint, ...]:
+    """The next contexts, one a place, with their activations."""
+    points = []
+    for place in places:
+        context = next(contexts)
+        assert context is not None  # every row is a row of the batch
+        points.append(PairPoint(float(joint.a[place]), float(joint.b[place]), context))
+    return tuple(points)
