@@ -74,6 +74,7 @@ class FeatureCard:
         n_firings: tokens on which the feature is not 0, of `n_tokens`.
         histogram: tokens in equal steps of activation from 0 to `max_activation`; empty for a dead feature.
         contexts: the strongest first.
+        compared: whether a partner was looked for; only then does `partner` None mean that there is none.
     """
 
     dictionary: str
@@ -87,6 +88,7 @@ class FeatureCard:
     promoted: tuple[TokenEffect, ...]
     suppressed: tuple[TokenEffect, ...]
     partner: Partner | None
+    compared: bool
 
     @property
     def density(self) -> float:
@@ -118,7 +120,7 @@ def feature_cards(
         table: of the whole dictionary, from the same store (`describe_features`).
         dictionary: its name, for people.
         effects: of these features or more; None shows none.
-        partners: by feature id; a feature may lack one (`partners_of`).
+        partners: by feature id; a feature may lack one (`partners_of`). None: nothing was compared.
         n_contexts, before, after: contexts of a card, and tokens around the example.
     Raises:
         ValueError: a table of another dictionary, another token batch, or effects without one of the features.
@@ -147,6 +149,7 @@ def feature_cards(
             promoted=promoted,
             suppressed=suppressed,
             partner=(partners or {}).get(feature),
+            compared=partners is not None,
         )
 
     return {feature: card(feature) for feature in columns.feature_ids.tolist()}

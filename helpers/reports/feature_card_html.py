@@ -39,7 +39,7 @@ def feature_card_html(card: FeatureCard) -> str:
         _facts(card),
         _contexts(card),
         _effects(card),
-        _partner(card.partner),
+        _partner(card.partner) if card.compared else "",
         "</article>",
     ]
     return "".join(parts)
@@ -48,7 +48,8 @@ def feature_card_html(card: FeatureCard) -> str:
 def _title(card: FeatureCard) -> str:
     if not card.label.text:
         return '<div class="fc-title"><small>no label</small></div>'
-    return f'<div class="fc-title" title="{escape(card.label.text)}"><bdi>{escape(card.label.text)}</bdi> <small>{escape(card.label.source)}</small></div>'
+    text, source = escape(card.label.text), escape(card.label.source)
+    return f'<div class="fc-title" title="{text}"><bdi>{text}</bdi> <small>{source}</small></div>'
 
 
 def _facts(card: FeatureCard) -> str:
@@ -88,11 +89,14 @@ def _contexts(card: FeatureCard) -> str:
     size = max(abs(token.activation) for context in card.contexts for token in context.tokens)
     size = max(size, card.max_activation)
     lines = "".join(_context(context, size) for context in card.contexts)
-    return f'<div class="fc-contexts" role="list" aria-label="strongest contexts">{lines}</div>'
+    return f'<div class="fc-contexts" role="list" tabindex="0" aria-label="strongest contexts">{lines}</div>'
 
 
 def _context(context: GradedContext, size: float) -> str:
-    """Three columns with the example in the middle, so that examples stand under each other."""
+    """Three columns with the example in the middle, so that examples stand under each other.
+
+    What the columns cut off shows while the list has the focus (a click, or the tab key).
+    """
     before, example, after = (
         context.tokens[: context.marked],
         context.tokens[context.marked],

@@ -144,7 +144,8 @@ def test_partners_are_found_by_feature_id(stores, tables, tokens, tokenizer):
     }  # fmt: skip
     cards = cards_of(stores, tables, tokens, tokenizer, [11, 2], partners=partners)
     assert cards[11].partner.feature == 5
-    assert cards[2].partner is None
+    assert cards[2].partner is None and cards[2].compared
+    assert not cards_of(stores, tables, tokens, tokenizer, [2])[2].compared
     with pytest.raises(ValueError, match="side must be 'a' or 'b'; got 'c'"):
         partners_of(pairs, side="c", dictionary="a")
     with pytest.raises(ValueError, match="the other side's 12 features; got one of 3"):

@@ -35,6 +35,7 @@ CARD = FeatureCard(
     promoted=(TokenEffect(" queen", 1.234), TokenEffect("dom", 0.5)),
     suppressed=(TokenEffect(" the", -0.0312),),
     partner=Partner("b", 2301, "kings", 0.934, "#b-2301"),
+    compared=True,
 )
 POINTS = (
     PairPoint(8.0, 4.0, Context("The", " king", " of")),
@@ -229,6 +230,8 @@ def test_a_dead_feature_says_so():
     for told in ("no label", "never fires on these 300,000 tokens", "no partner in the other model"):
         assert told in text
     assert "nan" not in text.lower()
+    # Trap: where nothing was compared, no partner is no finding.
+    assert "partner" not in tree(replace(dead, compared=False)).one(tag="article")["text"]
     assert tree(dead).one(tag="article")["aria-label"] == "feature 17 of a"
 
 

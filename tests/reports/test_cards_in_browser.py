@@ -49,6 +49,7 @@ LONG_PAIR = replace(
     only_b=(SilentWord("word", 1, 1, 0.001),) * 6,
 )
 PROBE = """<script>addEventListener('load', () => {
+  if (FOCUS) document.querySelector('.fc-contexts').focus();
   const boxes = selector => [...document.querySelectorAll(selector)].map(e => {
     const r = e.getBoundingClientRect();
     return [r.left, r.top, r.right, r.bottom].map(Math.round);
@@ -56,6 +57,7 @@ PROBE = """<script>addEventListener('load', () => {
   document.title = JSON.stringify({
     cards: boxes('.fc'), marks: boxes('.fc-context mark'), before: boxes('.fc-before'), after: boxes('.fc-after'),
     parts: boxes('.fc > *, .fc-legend > *, .fc-word > *'),
+    cut: [...document.querySelectorAll('.fc-before, .fc-after')].map(e => e.scrollWidth - e.clientWidth),
     clipped: [...document.querySelectorAll('.fc, .fc-words > div')].map(e => e.scrollWidth - e.clientWidth),
   });
 })</script>"""
@@ -68,9 +70,10 @@ def page(folder, cards):
     return path
 
 
-def boxes(path, folder):
-    """Left, top, right, bottom of parts of the page, in pixels."""
-    path.write_text(path.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
+def boxes(path, folder, *, focus=False):
+    """Left, top, right, bottom of parts of the page, in pixels; with `focus` the first contexts have the focus."""
+    probe = PROBE.replace("FOCUS", "true" if focus else "false")
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", probe + "</body>"), encoding="utf-8")
     size = "--window-size=1280,900"
     command = [CHROMIUM, *QUIET, size, f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -108,3 +111,13 @@ def test_nothing_leaves_its_card(tmp_path):
         assert any(
             left >= card[0] and top >= card[1] and right <= card[2] and bottom <= card[3] for card in found["cards"]
         )
+
+
+def test_contexts_show_whole_while_they_have_the_focus(tmp_path):
+    path = page(tmp_path, [FULL])
+    text = path.read_text(encoding="utf-8")
+    (short,) = boxes(path, tmp_path)["cards"]
+    path.write_text(text, encoding="utf-8")
+    found = boxes(path, tmp_path, focus=True)
+    assert found["cards"][0][3] > short[3] + 50  # five contexts of two lines
+    assert not any(found["cut"]) and not any(found["clipped"])
