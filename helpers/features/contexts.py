@@ -6,6 +6,7 @@ A letter that is cut into several tokens (Arabic, Chinese, emoji) is shown whole
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from helpers.features.examples import TopExamples
 
 _SEQUENCES_AT_ONCE = 1024
+_LONE_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -133,4 +135,4 @@ def _contexts(
 def visible(text: str) -> str:
     """Newlines as a sign, a byte of a character that is not whole as its number."""
     text = text.replace("\r", "").replace("\n", NEWLINE)
-    return "".join(f"<0x{ord(c) - 0xDC00:02X}>" if "\udc80" <= c <= "\udcff" else c for c in text)
+    return _LONE_BYTE.sub(lambda found: f"<0x{ord(found[0]) - 0xDC00:02X}>", text)

@@ -122,11 +122,13 @@ def logit_effects(
     through = _through_norm(torch.from_numpy(np.ascontiguousarray(directions[ids])), model)
     token_ids = np.full((2, len(ids), n_top), -1, dtype=np.int32)
     values = np.full((2, len(ids), n_top), -np.inf, dtype=np.float32)
-    for tokens, weights in _token_blocks(W_U, keep_mask):
+    mean = sum(weights @ listed for _, weights, listed in _token_blocks(W_U, keep_mask)) / int(keep_mask.sum())
+    for first, weights, listed in _token_blocks(W_U, keep_mask):
         for start in range(0, len(ids), BLOCK_FEATURES):
             part = slice(start, start + BLOCK_FEATURES)
-            logits = (through[part].to(weights.device) @ weights).cpu().numpy()
-            _keep_strongest(logits, tokens, token_ids[:, part], values[:, part])
+            block = through[part].to(weights.device)
+            logits = (block @ weights - (block @ mean)[:, None]).cpu().numpy()
+            _keep_strongest(logits, first, listed.cpu().numpy(), token_ids[:, part], values[:, part])
     return LogitEffects(ids, token_ids[0], values[0], token_ids[1], -values[1])
 
 
@@ -186,25 +188,26 @@ def _odd_part(norm: Any, probe: torch.Tensor, like: torch.Tensor) -> torch.Tenso
     return (plus - minus) / 2
 
 
-def _token_blocks(W_U: torch.Tensor, keep_mask: np.ndarray) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Listed token ids with their columns of W_U in float32, less the mean column; ascending."""
-    listed = np.flatnonzero(keep_mask)
-    blocks = [listed[start : start + BLOCK_TOKENS] for start in range(0, len(listed), BLOCK_TOKENS)]
-    mean = torch.stack([W_U[:, tokens].double().sum(dim=1) for tokens in blocks]).sum(dim=0) / len(listed)
-    for tokens in blocks:
-        yield tokens, (W_U[:, tokens].double() - mean[:, None]).float()
+def _token_blocks(W_U: torch.Tensor, keep_mask: np.ndarray) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """First token, its and the next columns of W_U, and which of them are listed (1, else 0); both float32."""
+    for first in range(0, len(keep_mask), BLOCK_TOKENS):
+        part = slice(first, first + BLOCK_TOKENS)
+        weights = W_U[:, part].float()
+        yield first, weights, torch.from_numpy(keep_mask[part]).to(weights)
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_strongest(logits, tokens, ids, values):  # pragma: no cover (compiled)
+def _keep_strongest(logits, first, listed, ids, values):  # pragma: no cover (compiled)
     """Enter a block of effects into the lists: 0 the largest, 1 the smallest with their sign turned."""
     for feature in range(logits.shape[0]):
         for column in range(logits.shape[1]):
             value = logits[feature, column]
+            if listed[column] == 0:
+                continue
             if value > values[0, feature, -1]:
-                _insert(ids[0, feature], values[0, feature], tokens[column], value)
+                _insert(ids[0, feature], values[0, feature], first + column, value)
             if -value > values[1, feature, -1]:
-                _insert(ids[1, feature], values[1, feature], tokens[column], -value)
+                _insert(ids[1, feature], values[1, feature], first + column, -value)
 
 
 @numba.njit(cache=True, nogil=True)
