@@ -117,7 +117,7 @@ def _words(side: PairSide, other: PairSide, n_tokens: int, words: Sequence[Silen
         return f'<div>{head}<div class="fc-soft">{"no readable word" if n_tokens else "on no token"}</div></div>'
     columns = '<div class="fc-word fc-soft"><span>word</span><span>tokens</span><span>mean</span></div>'
     lines = "".join(
-        f'<div class="fc-word"><bdi class="fc-clip">{escape(word.word)}</bdi>'
+        f'<div class="fc-word"><bdi class="fc-clip" title="{escape(word.word)}">{escape(word.word)}</bdi>'
         f'<span class="fc-number">{count_text(word.count)}<span class="fc-soft"> of {count_text(word.n_firings)}</span></span>'
         f'<span class="fc-number">{activation_text(word.mean)}</span></div>'
         for word in words
