@@ -84,17 +84,16 @@ def joint_activations(
     """Put the activations of two features side by side, token by token.
 
     Raises:
-        ValueError: the stores have different numbers of tokens, or a feature was not chosen.
+        ValueError: the stores have other tokens, or a feature was not chosen.
     """
-    if columns_a.store.n_tokens != columns_b.store.n_tokens:
+    store_a, store_b = columns_a.store, columns_b.store
+    if not np.array_equal(store_a.token_ids, store_b.token_ids):
         raise ValueError(
-            f"a has {columns_a.store.n_tokens} tokens, b has {columns_b.store.n_tokens}; a pair is shown on shared "
-            "tokens: save both stores from one token batch"
+            f"a has {store_a.n_tokens} tokens, b has {store_b.n_tokens}, and they are not the same ones; a pair is "
+            "shown on shared tokens: save both stores from one token batch"
         )
     rows = np.union1d(columns_a.rows_of(feature_a), columns_b.rows_of(feature_b))
-    return JointActivations(
-        rows, columns_a.at(feature_a, rows), columns_b.at(feature_b, rows), columns_a.store.n_tokens
-    )
+    return JointActivations(rows, columns_a.at(feature_a, rows), columns_b.at(feature_b, rows), store_a.n_tokens)
 
 
 def drawn_places(joint: JointActivations, *, n_points: int = 400, seed: int = 0) -> np.ndarray:

@@ -18,7 +18,6 @@ from helpers.features.joint_activations import (
     joint_activations,
     silent_words,
 )
-from helpers.matching.inputs import check_pair
 
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
@@ -95,8 +94,8 @@ def pair_cards(
         ValueError: the stores are not of the same tokens, `tokens` or `words` are of others, or a feature was not
             chosen.
     """
-    check_pair(columns_a.store, columns_b.store, allow_mixed_kinds=False)
-    columns_a.require_tokens(tokens)
+    for columns in (columns_a, columns_b):
+        columns.require_tokens(tokens)
     told = columns_a.store.manifest.tokens_fingerprint, words.tokens_fingerprint
     if all(told) and told[0] != told[1]:
         raise ValueError("the words are of other tokens than the stores; build them from the stores' token batch")

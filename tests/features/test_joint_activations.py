@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.features.columns import feature_columns
+from helpers.activations import ActivationStore
+from helpers.features import feature_columns
 from helpers.features.joint_activations import (
     JointActivations,
     SilentWord,
@@ -63,10 +64,15 @@ def test_a_partner_that_never_varies_has_no_correlation(a):
     assert joint_of([0, 0, 0], [0, 0, 0]).corr is None
 
 
-def test_stores_of_different_lengths_are_refused(tmp_path):
+def test_stores_of_other_tokens_are_refused(tmp_path):
     columns = [feature_columns(write_store(tmp_path / str(n), np.ones((n, 2))), [0]) for n in (10, 12)]
-    with pytest.raises(ValueError, match="a has 10 tokens, b has 12"):
+    with pytest.raises(ValueError, match="a has 10 tokens, b has 12, and they are not the same"):
         joint_activations(*columns, feature_a=0, feature_b=0)
+    with ActivationStore.create(tmp_path / "other", d_sae=2) as writer:
+        writer.append(np.ones((10, 2)), token_ids=np.arange(10)[::-1], documents=np.arange(10), positions=np.arange(10))
+    other = feature_columns(ActivationStore.open(tmp_path / "other"), [0])
+    with pytest.raises(ValueError, match="a has 10 tokens, b has 10, and they are not the same"):
+        joint_activations(columns[0], other, feature_a=0, feature_b=0)
 
 
 def test_a_small_scatter_shows_every_token():
