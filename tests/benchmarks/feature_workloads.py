@@ -1,4 +1,5 @@
-"""What describing and searching features costs. The workload runs in a process of its own, so that its peak is its own:
+"""What describing, searching and showing features costs. Each workload runs in a process of its own, so that its peak
+memory is its own:
 
 python -m tests.benchmarks.feature_workloads describe n_tokens=1000000    prints one JSON line
 """
@@ -49,6 +50,57 @@ def describe(*, n_tokens: int = 1_000_000, d_sae: int = 32_768, l0: int = 48, n_
             "vocabulary": len(index.words),
             **_queries(index, n_queries),
         }
+
+
+def cards(
+    *, n_tokens: int = 1_000_000, d_sae: int = 32_768, l0: int = 48, n_cards: int = 200, n_points: int = 400
+) -> dict[str, float]:
+    """Cards and pair cards of many features of a store on disk, among them the four that fire on half of all tokens."""
+    with tempfile.TemporaryDirectory() as temporary:
+        _drawn_cards(Path(temporary) / "small", 1000, 50, 5, n_cards=10, n_points=n_points)  # compiles the loops
+        return _drawn_cards(Path(temporary) / "store", n_tokens, d_sae, l0, n_cards=n_cards, n_points=n_points)
+
+
+def _drawn_cards(path: Path, n_tokens: int, d_sae: int, l0: int, *, n_cards: int, n_points: int) -> dict[str, float]:
+    from helpers.activations import ActivationStore
+    from helpers.features import build_words, describe_features, feature_cards, feature_columns, pair_cards
+    from helpers.reports import cards_row
+
+    tokenizer = _tokenizer()
+    write_store(path, n_tokens, d_sae, l0, seed=1)
+    store, tokens = ActivationStore.open(path), _tokens(n_tokens, tokenizer)
+    words = build_words(tokens, tokenizer)
+    table = describe_features(store, words)
+    ids = np.arange(0, d_sae, d_sae // n_cards)[:n_cards]
+    ids[:4] = range(4)
+    pairs = list(zip(ids.tolist(), ids[::-1].tolist(), strict=True))
+    shown = (tokens, tokenizer)
+    options: dict[str, Any] = {"dictionaries": ("a", "b"), "n_points": n_points}
+    before, seconds = reset_peak(), dict[str, float]()
+    columns = _timed(seconds, "columns", lambda: feature_columns(store, ids))
+    drawn = _timed(seconds, "cards", lambda: feature_cards(columns, table, *shown, dictionary="a"))
+    joint = _timed(seconds, "pair_cards", lambda: pair_cards(columns, columns, pairs, *shown, words, **options))
+    html = _timed(seconds, "html", lambda: cards_row([*drawn.values(), *joint]))
+    return seconds | {"peak_mib": peak_mib(), "before_mib": before, "html_mib": len(html) / 2**20}
+
+
+def effects(*, d_sae: int = 32_768, d_model: int = 768, n_vocab: int = 50_257) -> dict[str, float]:
+    """Tokens that every feature promotes and suppresses."""
+    import torch
+
+    from helpers.features import logit_effects
+
+    class Model:
+        W_U = torch.randn(n_vocab, d_model).T
+        ln_final = torch.nn.LayerNorm(d_model)
+
+    directions = np.random.default_rng(0).normal(size=(d_sae, d_model))
+    logit_effects(directions[:2], Model())
+    before = reset_peak()
+    seconds: dict[str, float] = {}
+    _timed(seconds, "all", lambda: logit_effects(directions, Model()))
+    _timed(seconds, "chosen", lambda: logit_effects(directions, Model(), feature_ids=np.arange(200)))
+    return seconds | {"peak_mib": peak_mib(), "before_mib": before}
 
 
 def _queries(index: Any, n_queries: int) -> dict[str, float]:
@@ -111,10 +163,14 @@ def _tokens(n_tokens: int, tokenizer: Any) -> Any:
     return TokenBatch(ids, used, attended, numbers, np.zeros_like(numbers), "benchmark")
 
 
+WORKLOADS: dict[str, Callable[..., dict[str, float]]] = {
+    function.__name__: function for function in (describe, cards, effects)
+}
+
+
 def main(arguments: list[str]) -> None:
-    assert arguments[0] == "describe"
     options = {key: int(value) for key, value in (argument.split("=") for argument in arguments[1:])}
-    sys.stdout.write(json.dumps(describe(**options)) + "\n")
+    sys.stdout.write(json.dumps(WORKLOADS[arguments[0]](**options)) + "\n")
 
 
 if __name__ == "__main__":
