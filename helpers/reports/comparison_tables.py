@@ -1,0 +1,72 @@
+"""Tables of notebook 05: every test with its verdict, the ceiling, the variance that SVCCA keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from helpers.nulls import CorrectedTest, EqualRows, PermutationResult, place_between
+
+Rows = dict[str, dict[str, str]]
+SHOWN = ("verdict", "score", "chance", "calibrated", "p", "p, 95 % interval", "p, corrected", "pairs")
+
+
+def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
+    """One row a test, the verdict first; what is undefined says why."""
+    return {test.name: {column: test.as_text()[column] for column in SHOWN} for test in tests}
+
+
+def ceiling_rows(scores: Mapping[str, Mapping[str, EqualRows]], *, models: str, ceiling: str) -> Rows:
+    """One row a measure: the two models beside the same model twice, at equal numbers of pairs.
+
+    Args:
+        scores: measure -> what `compare_at_equal_rows` gave for the conditions `models` and `ceiling`.
+    """
+    rows: Rows = {}
+    for measure, found in scores.items():
+        here, top = found[models], found[ceiling]
+        place = ceiling_place(here, top)
+        rows[measure] = {
+            "pairs": f"{here.n_rows:,}",
+            "two models": _cut(here),
+            "wrong pairings": _number(here.null_mean),
+            "one model twice": _cut(top),
+            "wrong pairings of it": _number(top.null_mean),
+            "place, 0 = chance, 1 = ceiling": "the ceiling is no better than chance"
+            if place is None
+            else f"{place:.2f}",
+        }
+    return rows
+
+
+def ceiling_place(models: EqualRows, ceiling: EqualRows) -> float | None:
+    """Where the calibrated score of two models lies between chance (0) and that of one model twice (1).
+
+    None where one of them is undefined or the ceiling itself is not above chance.
+    """
+    if models.calibrated is None or ceiling.calibrated is None or ceiling.calibrated <= 0:
+        return None
+    return place_between(models.calibrated, chance=0.0, ceiling=ceiling.calibrated)
+
+
+def variance_rows(results: Mapping[str, PermutationResult]) -> Rows:
+    """One row a choice of components: how many it keeps, and the score beside wrong pairings."""
+    rows: Rows = {}
+    for label, result in results.items():
+        kept = (str(result.settings.get(f"n_components_{side}", "")) for side in "xy")
+        rows[label] = dict(zip(("components of a", "components of b"), kept, strict=True)) | {
+            "score": "undefined" if result.undefined else _number(result.score),
+            "wrong pairings": result.undefined or f"{result.null_mean:.3f} ± {result.null_std or 0:.3f}",
+            "calibrated": _number(result.calibrated),
+            "p": "" if result.p_value is None else f"{result.p_value:.2g}",
+        }
+    return rows
+
+
+def _cut(result: EqualRows) -> str:
+    if result.mean is None:
+        return f"undefined: {result.undefined}"
+    return f"{result.mean:.3f} ({result.low:.3f} to {result.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
