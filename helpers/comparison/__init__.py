@@ -4,7 +4,13 @@ from helpers.comparison.conditions import ConditionScores, matched_rows, score_c
 from helpers.comparison.grid import LayerGrid
 from helpers.comparison.layer_pair import LayerPairScores
 from helpers.comparison.matched_spaces import MatchedSpaces, load_matched_spaces, space_directions
-from helpers.comparison.null_tests import score_against_nulls, score_along, score_kept_variance, survivors
+from helpers.comparison.null_tests import (
+    score_against_nulls,
+    score_along,
+    score_at_ceiling,
+    score_kept_variance,
+    survivors,
+)
 
 __all__ = [
     "ConditionScores",
@@ -15,6 +21,7 @@ __all__ = [
     "matched_rows",
     "score_against_nulls",
     "score_along",
+    "score_at_ceiling",
     "score_conditions",
     "score_kept_variance",
     "space_directions",

@@ -17,7 +17,9 @@ from helpers.comparison.matched_spaces import MatchedSpaces
 from helpers.matching import FeaturePairs
 from helpers.nulls import (
     CorrectedTest,
+    EqualRows,
     PermutationResult,
+    compare_at_equal_rows,
     frequency_matched_draw,
     permutation_test,
     random_draw,
@@ -37,7 +39,7 @@ def score_against_nulls(
     *,
     measures: Sequence[str],
     n_permutations: int = 1000,
-    n_draws: int = 199,
+    n_draws: int = 99,
     max_draw_pairs: int = 300,
     seed: int = 0,
 ) -> dict[tuple[str, str], PermutationResult]:
@@ -81,6 +83,44 @@ def score_against_nulls(
                 n_draws=n_draws, seed=seed, null_name=null,
             )  # fmt: skip
     return found
+
+
+def score_at_ceiling(
+    spaces: MatchedSpaces,
+    pairs: FeaturePairs,
+    same: MatchedSpaces,
+    same_pairs: FeaturePairs,
+    *,
+    measures: Sequence[str],
+    max_pairs: int = 300,
+    n_repeats: int = 30,
+    seed: int = 0,
+) -> dict[str, tuple[EqualRows, EqualRows]]:
+    """Two models beside one model twice, at equal numbers of pairs.
+
+    Args:
+        spaces, pairs: of the two models; same, same_pairs: of two dictionaries of one model.
+        measures: names in MEASURES; those that ignore the pairing are left out, their score is no matter of pairs.
+        max_pairs: pairs of a cut, at most, with the exception of `draw_pairs`.
+        n_repeats: cuts of each.
+    Returns:
+        Measure -> (two models, one model twice).
+    Raises:
+        ValueError: fewer than two pairs on a side, or as `compare_at_equal_rows`.
+    """
+    for found in (pairs, same_pairs):
+        if found.n_pairs < LEAST_PAIRS:
+            raise ValueError(f"expected at least {LEAST_PAIRS} pairs to compare; got {found.n_pairs}; lower min_corr")
+    n_rows = min(
+        draw_pairs(spaces, pairs, max_draw_pairs=max_pairs), draw_pairs(same, same_pairs, max_draw_pairs=max_pairs)
+    )
+    conditions = {"models": spaces.rows(pairs), "ceiling": same.rows(same_pairs)}
+    scores = {
+        measure: compare_at_equal_rows(conditions, measure=measure, n_rows=n_rows, n_repeats=n_repeats, seed=seed)
+        for measure in measures
+        if MEASURES[measure].null == "pairing"
+    }
+    return {measure: (found["models"], found["ceiling"]) for measure, found in scores.items()}
 
 
 def draw_pairs(spaces: MatchedSpaces, pairs: FeaturePairs, *, max_draw_pairs: int) -> int:

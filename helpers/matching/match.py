@@ -181,7 +181,7 @@ def match_by_every_method(
         largest_transport: optimal transport holds all pairs of usable features; with more than this it is left out.
         others: as for `match_features`.
     Returns:
-        "nearest b_to_a", "nearest a_to_b", "mutual", "one_to_one", "hungarian" and, unless too large, "ot".
+        "nearest (b asks)", "nearest (a asks)", "mutual", "one_to_one", "hungarian" and, unless too large, "ot".
     Raises:
         ValueError: as `match_features`.
     """
@@ -203,7 +203,8 @@ def match_by_every_method(
         for direction in ("b_to_a", "a_to_b") if method == "nearest" else ("b_to_a",):
             request = Request(direction, 1, None, max(min_corr, ZERO))
             _check_options(method, request, min_corr)
-            found[f"nearest {direction}" if method == "nearest" else method] = _match(engine, method, request, about)
+            name = f"nearest ({direction[0]} asks)" if method == "nearest" else method
+            found[name] = _match(engine, method, request, about)
     return found
 
 

@@ -219,8 +219,8 @@ class CompareSpacesParams(NotebookParams):
         description="names in helpers.similarity.MEASURES",
     )
     n_permutations: int = Field(1000, ge=1, description="shuffles of the pairing a measure")
-    n_draws: int = Field(199, ge=1, description="draws of random features a measure and kind of draw")
-    max_draw_pairs: int = Field(300, ge=4, description="pairs that a draw of random features replaces, at most")
+    n_draws: int = Field(99, ge=1, description="draws of random features a measure and kind of draw")
+    max_draw_pairs: int = Field(300, ge=4, description="pairs of a draw or cut, at most; each is computed from nothing")
     n_sweep_permutations: int = Field(100, ge=1, description="shuffles at every point of a curve")
     n_repeats: int = Field(30, ge=1, description="random cuts to equal numbers of pairs beside the ceiling")
     token_steps: list[int] = Field(

@@ -15,15 +15,14 @@ def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
     return {test.name: {column: test.as_text()[column] for column in SHOWN} for test in tests}
 
 
-def ceiling_rows(scores: Mapping[str, Mapping[str, EqualRows]], *, models: str, ceiling: str) -> Rows:
-    """One row a measure: the two models beside the same model twice, at equal numbers of pairs.
+def ceiling_rows(scores: Mapping[str, tuple[EqualRows, EqualRows]]) -> Rows:
+    """One row a measure: two models beside one model twice, at equal numbers of pairs.
 
     Args:
-        scores: measure -> what `compare_at_equal_rows` gave for the conditions `models` and `ceiling`.
+        scores: measure -> (two models, one model twice).
     """
     rows: Rows = {}
-    for measure, found in scores.items():
-        here, top = found[models], found[ceiling]
+    for measure, (here, top) in scores.items():
         place = ceiling_place(here, top)
         rows[measure] = {
             "pairs": f"{here.n_rows:,}",

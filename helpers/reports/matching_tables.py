@@ -1,11 +1,12 @@
 """Tables of notebook 04: matchings, what their partners share, features without a counterpart, twins.
 
-Each function gives the rows of `helpers.reports.table`, or the cards of `pairs_table` and `examples_table`.
+The functions give the rows of `helpers.reports.table`; `ContextTables` gives whole tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ import numpy as np
 from helpers.corpus import TokenBatch
 from helpers.features import Context, TopExamples, example_contexts
 from helpers.matching import FeaturePairs, OneSided, PairAgreement
-from helpers.reports.tables import PairRow
+from helpers.matching.meanings import Meanings
+from helpers.reports.tables import PairRow, examples_table, pairs_table
 
 Rows = dict[str, dict[str, str]]
+#: Tokens; a feature that fires on as many is unlikely to look one-sided only because it is rare.
+OFTEN = 100
 
 
 def matching_rows(matchings: Mapping[str, FeaturePairs], *, min_corr: float) -> Rows:
@@ -50,19 +54,33 @@ def scored_rows(checks: Mapping[str, Mapping[str, PairAgreement]]) -> Rows:
     return rows
 
 
+def sweep_rows(
+    matchings: Mapping[str, FeaturePairs], meanings: Meanings, *, n_permutations: int = 200, seed: int = 0
+) -> Rows:
+    """One row a matching: its scores beside shuffled partners, and how many of its partners are distinct."""
+    checks = {
+        label: meanings.check(pairs, n_permutations=n_permutations, seed=seed) for label, pairs in matchings.items()
+    }
+    return {
+        label: {"unique partners": f"{matchings[label].share_unique_partners:.0%}"} | row
+        for label, row in scored_rows(checks).items()
+    }
+
+
 def one_sided_rows(
-    observed: OneSided, chance: OneSided, counts: Mapping[str, np.ndarray], *, levels: Iterable[float] = (0.3, 0.5)
+    observed: OneSided, chance: OneSided, examples: Mapping[str, TopExamples], *, levels: Iterable[float] = (0.3, 0.5)
 ) -> Rows:
     """One row a dictionary: the share of its features that nothing in the other answers.
 
     Args:
         chance: of shuffled tokens.
-        counts: the two dictionaries' names -> firing counts of their features, first a, then b.
+        examples: the two dictionaries' names -> their examples, which know how often features fire; first a, then b.
         levels: higher thresholds, for comparison.
     """
     rows: Rows = {}
     sides = ((observed.best_a, chance.best_a, observed.only_a), (observed.best_b, chance.best_b, observed.only_b))
-    for (name, firings), (best, by_chance, only) in zip(counts.items(), sides, strict=True):
+    for (name, known), (best, by_chance, only) in zip(examples.items(), sides, strict=True):
+        firings = known.counts
         eligible = np.isfinite(best)
         others = np.setdiff1d(np.flatnonzero(eligible), only)
         rows[f"features of {name}"] = {
@@ -70,6 +88,7 @@ def one_sided_rows(
             f"best at most {observed.max_corr:.2f}": _share(best, observed.max_corr),
             "the same after shuffling": _share(by_chance, observed.max_corr),
             **{f"best at most {level:g}": _share(best, level) for level in levels},
+            f"of those on {OFTEN} tokens": _share(best[firings >= OFTEN], observed.max_corr),
             "median firings of these": f"{np.median(firings[only]):,.0f}" if len(only) else "",
             "of all others": f"{np.median(firings[others]):,.0f}" if len(others) else "",
         }
@@ -100,43 +119,61 @@ def twin_share(twins: FeaturePairs, min_corr: float) -> float:
     return float(np.mean(twins.corr >= min_corr)) if twins.n_pairs else 0.0
 
 
-def pair_cards(
-    pairs: FeaturePairs,
-    chosen: Iterable[int],
-    examples_a: TopExamples,
-    examples_b: TopExamples,
-    tokens: TokenBatch,
-    tokenizer: Any,
-    *,
-    n: int = 3,
-) -> list[PairRow]:
-    """The chosen pairs (numbers within `pairs`) with the strongest contexts of both partners."""
-    return [
-        PairRow(
-            f"{pairs.corr[i]:.2f}",
-            int(pairs.ids_a[i]),
-            int(pairs.ids_b[i]),
-            example_contexts(examples_a, int(pairs.ids_a[i]), tokens, tokenizer, n=n),
-            example_contexts(examples_b, int(pairs.ids_b[i]), tokens, tokenizer, n=n),
-        )
-        for i in chosen
-    ]
+@dataclass(frozen=True)
+class ContextTables:
+    """Tables of what features fire on, as HTML.
+
+    Args:
+        examples: the two dictionaries' names -> the examples of their features, first a, then b.
+        tokens, tokenizer: of the stores that the examples come from.
+        n: contexts of a feature that are shown.
+    """
+
+    examples: Mapping[str, TopExamples]
+    tokens: TokenBatch
+    tokenizer: Any
+    n: int = 3
+
+    def pairs(self, pairs: FeaturePairs, chosen: Iterable[int], *, caption: str, inside: str = "") -> str:
+        """The chosen pairs (numbers within `pairs`), both partners side by side.
+
+        Args:
+            inside: for twins: the dictionary that both partners are in.
+        """
+        name_a, name_b = (inside, inside) if inside else tuple(self.examples)
+        rows = [
+            PairRow(
+                f"{pairs.corr[i]:.2f}",
+                int(pairs.ids_a[i]),
+                int(pairs.ids_b[i]),
+                self._contexts(name_a, pairs.ids_a[i]),
+                self._contexts(name_b, pairs.ids_b[i]),
+            )
+            for i in chosen
+        ]
+        return pairs_table(rows, names=(name_a, name_b), caption=caption)
+
+    def features(self, name: str, labels: Mapping[int, str], *, caption: str) -> str:
+        """Features of one dictionary, id -> what is to be said of it."""
+        shown = {f"feature {f}, {label}": self._contexts(name, f) for f, label in labels.items()}
+        return examples_table(shown, caption=caption)
+
+    def _contexts(self, name: str, feature: Any) -> list[Context]:
+        return example_contexts(self.examples[name], int(feature), self.tokens, self.tokenizer, n=self.n)
 
 
-def feature_cards(
-    features: Mapping[int, str], examples: TopExamples, tokens: TokenBatch, tokenizer: Any, *, n: int = 3
-) -> dict[str, list[Context]]:
-    """Features and their labels, as label -> strongest contexts."""
-    return {
-        f"feature {feature} {label}".rstrip(): example_contexts(examples, feature, tokens, tokenizer, n=n)
-        for feature, label in features.items()
-    }
+def one_sided_labels(only: np.ndarray, best: np.ndarray, examples: TopExamples, *, n: int = 6) -> dict[int, str]:
+    """The `n` one-sided features that fire most often, so that what is shown is not mere rarity, and their numbers."""
+    order = np.argsort(-examples.counts[only], kind="stable")[:n]
+    return {int(f): f"{examples.counts[f]:,} tokens, best correlation {best[f]:.2f}" for f in np.asarray(only)[order]}
 
 
-def most_frequent(features: np.ndarray, counts: np.ndarray, *, n: int) -> list[int]:
-    """The `n` of some features that fire most often, so that what is shown is not mere rarity."""
-    order = np.argsort(-np.asarray(counts)[features], kind="stable")
-    return [int(feature) for feature in np.asarray(features)[order[:n]]]
+def each_twin_once(twins: FeaturePairs) -> FeaturePairs:
+    """Twins name each other mostly; every unordered pair once."""
+    ordered = np.sort(np.stack([twins.ids_a, twins.ids_b], axis=1), axis=1)
+    first = np.zeros(twins.n_pairs, dtype=bool)
+    first[np.unique(ordered, axis=0, return_index=True)[1]] = True
+    return twins.select(first)
 
 
 def _share(best: np.ndarray, level: float) -> str:
