@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from helpers.nulls import CorrectedTest, EqualRows, PermutationResult, place_between
 
 Rows = dict[str, dict[str, str]]
-SHOWN = ("verdict", "score", "chance", "calibrated", "p", "p, 95 % interval", "p, corrected", "pairs")
+SHOWN = ("verdict", "score", "chance", "calibrated")
 
 
 def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
     """One row a test, the verdict first; what is undefined says why."""
-    return {test.name: {column: test.as_text()[column] for column in SHOWN} for test in tests}
+    rows: Rows = {}
+    for test in tests:
+        text = test.as_text()
+        interval = f" ({text['p, 95 % interval']})" if text["p"] else ""
+        row = {column: text[column] for column in SHOWN} | {"p (95 % interval)": text["p"] + interval}
+        rows[test.name.replace("_", " ")] = row | {"p, corrected": text["p, corrected"], "pairs": text["pairs"]}
+    return rows
 
 
 def ceiling_rows(scores: Mapping[str, tuple[EqualRows, EqualRows]]) -> Rows:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from helpers.matching import MatchingAgreement, PairAgreement
-from helpers.reports.figures import Curve, curves, heatmap
+from helpers.reports.figures import heatmap
+from helpers.reports.style import PALETTE, draw_legend, new_figure, styled
 
 
 def shares_by_band(banded: Mapping[tuple[float, float], Mapping[str, PairAgreement]], *, title: str = "") -> Figure:
-    """Each score over the bands of correlation, and the same of shuffled partners.
+    """Each score over the bands of correlation (line) and the same of shuffled partners (broken); pairs along the top.
 
     Args:
         banded: (low, high) -> what `Meanings.check` gave for the band; the same scores in each.
@@ -21,14 +23,25 @@ def shares_by_band(banded: Mapping[tuple[float, float], Mapping[str, PairAgreeme
     if not banded:
         raise ValueError("there is no band with a pair in it to draw; lower the first edge")
     centres = [(low + high) / 2 for low, high in banded]
-    lines: dict[str, Curve] = {}
-    for name in next(iter(banded.values())):
-        lines[name] = (centres, [found[name].score for found in banded.values()])
-        lines[f"{name}, shuffled partners"] = (centres, [found[name].null_mean for found in banded.values()])
-    return curves(
-        lines, x_label="correlation of the pairs (centre of a band)", y_label="share", y_range=(0, 1.02), markers=True,
-        title=title,
-    )  # fmt: skip
+    with styled():
+        figure, (axes,) = new_figure()
+        for name, colour in zip(next(iter(banded.values())), PALETTE, strict=False):
+            found = [scores[name] for scores in banded.values()]
+            axes.plot(centres, [f.score for f in found], color=colour, marker="o", markersize=5, label=name)
+            axes.plot(
+                centres, [f.null_mean for f in found], color=colour, linestyle="--", label=f"{name}, shuffled partners"
+            )
+        for centre, scores in zip(centres, banded.values(), strict=True):
+            n_pairs = next(iter(scores.values())).n_pairs
+            axes.annotate(
+                f"{n_pairs:,}", (centre, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                textcoords="offset points", ha="center", fontsize=8, color="#444444",
+            )  # fmt: skip
+        axes.set(xlabel="correlation of the pairs (centre of a band)", ylabel="share", ylim=(0, 1.02))
+        axes.set_title(title, pad=18)
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        draw_legend(axes)
+        return figure
 
 
 def agreement_heatmap(report: MatchingAgreement, *, title: str = "") -> Figure:

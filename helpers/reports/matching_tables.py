@@ -18,6 +18,8 @@ from helpers.matching.meanings import Meanings
 from helpers.reports.tables import PairRow, examples_table, pairs_table
 
 Rows = dict[str, dict[str, str]]
+NO_BREAK = "\u00a0"
+SHORT = 16  # letters; row names up to this length are kept on one line
 #: Tokens; a feature that fires on as many is unlikely to look one-sided only because it is rare.
 OFTEN = 100
 
@@ -38,7 +40,7 @@ def matching_rows(matchings: Mapping[str, FeaturePairs], *, min_corr: float) -> 
 
 
 def scored_rows(checks: Mapping[str, Mapping[str, PairAgreement]]) -> Rows:
-    """One row a list of pairs: its scores beside shuffled partners of the same list.
+    """One row a list of pairs: its scores beside shuffled partners of the same list, with the p-value.
 
     Args:
         checks: label -> what `Meanings.check` gave; the same scores for every label.
@@ -48,9 +50,9 @@ def scored_rows(checks: Mapping[str, Mapping[str, PairAgreement]]) -> Rows:
         row: dict[str, str] = {}
         for name, found in scores.items():
             row["pairs"] = f"{found.n_pairs:,}"
-            row |= {name: f"{found.score:.1%}", f"{name}, shuffled": f"{found.null_mean:.1%} ± {found.null_std:.1%}"}
-            row |= {f"{name}, p": f"{found.p_value:.2g}"}
-        rows[label] = row
+            row[name] = f"{found.score:.1%}"
+            row[f"{name}, shuffled partners"] = f"{found.null_mean:.1%} ± {found.null_std:.1%} (p {found.p_value:.2g})"
+        rows[label.replace(" ", NO_BREAK) if len(label) <= SHORT else label] = row
     return rows
 
 
@@ -61,10 +63,8 @@ def sweep_rows(
     checks = {
         label: meanings.check(pairs, n_permutations=n_permutations, seed=seed) for label, pairs in matchings.items()
     }
-    return {
-        label: {"unique partners": f"{matchings[label].share_unique_partners:.0%}"} | row
-        for label, row in scored_rows(checks).items()
-    }
+    rows = zip(matchings.values(), scored_rows(checks).items(), strict=True)
+    return {label: {"unique partners": f"{pairs.share_unique_partners:.0%}"} | row for pairs, (label, row) in rows}
 
 
 def one_sided_rows(

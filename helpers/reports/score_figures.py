@@ -43,7 +43,7 @@ def null_distributions(results: Sequence[PermutationResult], *, title: str = "")
 
 def _null_panel(axes: Axes, result: PermutationResult) -> None:
     entry = MEASURES[result.measure]
-    axes.set_title(result.measure, fontsize=10.5)
+    axes.set_title(result.measure.replace("_", " "), fontsize=10.5)
     if result.score is None:
         axes.set_axis_off()
         reason = "\n".join(wrap(str(result.undefined), 42))
@@ -94,8 +94,9 @@ def score_curves(
     n_rows = -(-len(results) // n_columns)
     with styled():
         figure, panels = new_figure(
-            n_rows=n_rows, n_columns=n_columns, width=max(4.5, 3.2 * n_columns), height=2.8 * n_rows + 0.3
+            n_rows=n_rows, n_columns=n_columns, width=max(4.5, 3.2 * n_columns), height=3.0 * n_rows + 0.3
         )
+        figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr,call-arg]
         for number, (axes, (name, row)) in enumerate(zip(panels, results.items(), strict=False)):
             score, mean, spread = (
                 np.array([np.nan if value is None else value for value in column], dtype=float)
@@ -104,8 +105,9 @@ def score_curves(
             axes.fill_between(positions, mean - 2 * spread, mean + 2 * spread, color=GREY, alpha=0.3, linewidth=0)
             axes.plot(positions, mean, color=GREY, linestyle="--", label="wrong pairings")
             axes.plot(positions, score, color=BLUE, marker="o", markersize=4, label="true pairing")
-            axes.set_title(name, pad=16)
-            axes.set(xlabel=x_label, ylabel=MEASURES[name].direction if number % n_columns == 0 else "")
+            axes.set_title(name.replace("_", " "), pad=16)
+            axes.set_xlabel(x_label, fontsize=9.5)
+            axes.set(ylabel=MEASURES[name].direction if number % n_columns == 0 else "")
             _spread_positions(axes, positions, log_x=log_x)
             _row_counts(axes, positions, [r.n_rows for r in row])
         for axes in panels[len(results) :]:

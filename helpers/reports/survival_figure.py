@@ -29,10 +29,11 @@ def survival_chart(
     ceiling: Mapping[str, tuple[EqualRows, EqualRows]] | None = None,
     title: str = "",
 ) -> Figure:
-    """A row a measure. Left: its score on the scale from each null's mean (0) to identical spaces (1).
+    """A row a measure. Left, enlarged: is it above its nulls? Right: how far is it from chance to the ceiling?
 
-    The grey bar is what 95 % of the null scores reach on the same scale; a filled mark survived the correction for the
-    number of tests, a hollow one did not. Right, if there is a ceiling: the place of two models between chance (0) and
+    Left: the score on the scale from each null's mean (0) to identical spaces (1); the grey bar is what 95 % of the null
+    scores reach, a filled mark survived the correction for the number of tests, a hollow one did not. Right: the same
+    against wrong pairings on the whole scale or, if there is a ceiling, the place of two models between chance (0) and
     one model twice (1), at equal numbers of pairs, with the range over random cuts.
 
     Args:
@@ -44,26 +45,22 @@ def survival_chart(
     if not results or len(results) != len(tests):
         raise ValueError(f"expected results and as many corrected tests; got {len(results)} and {len(tests)}")
     measures = list(dict.fromkeys(measure for measure, _ in results))
-    n_panels = 2 if ceiling else 1
     with styled():
-        figure, panels = new_figure(
-            n_columns=n_panels, width=8.0 if n_panels == 1 else 10.5, height=1.5 + 0.62 * len(measures), sharey=True
-        )
+        figure, panels = new_figure(n_columns=2, width=9.6, height=1.7 + 0.62 * len(measures), sharey=True)
         _tests_panel(panels[0], measures, results, tests)
         panels[0].set_yticks(range(len(measures)), [name.replace("_", " ") for name in measures])
         panels[0].set_ylim(len(measures) - 0.45, -0.55)
-        if ceiling:
-            _ceiling_panel(panels[1], measures, ceiling)
+        _ceiling_panel(panels[1], measures, _places(measures, results, ceiling), has_ceiling=bool(ceiling))
         nulls = list(dict.fromkeys(null for _, null in results))
         handles: list[Artist] = [
             Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=MARKS[i % len(MARKS)], linestyle="", label=null)
             for i, null in enumerate(nulls)
         ]
         handles.append(
-            Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="not above it")
+            Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label="hollow: not above it")
         )
         handles.append(Patch(color=GREY, alpha=0.45, label="95 % of the null"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
         return figure
@@ -98,34 +95,61 @@ def _tests_panel(
         )  # fmt: skip
         farthest = max(farthest, result.calibrated, high)
     axes.axvline(0, color=GREY, linewidth=1.2)
-    axes.axvline(1, color=GREY, linewidth=1.2, linestyle="--")
-    axes.set_xlim(min(-0.03, axes.get_xlim()[0]), 1.06 if farthest < 0.9 else 1.15)
+    left = axes.get_xlim()[0]
+    axes.set_xlim(left, max(1.25 * farthest, -left))  # room for the numbers
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="0 = the null's mean, 1 = identical spaces", title="Beside each null")
+    axes.set(xlabel="calibrated score: 0 = the null's mean, 1 = identical", title="Is it above its nulls?")
 
 
-def _ceiling_panel(axes: Axes, measures: list[str], ceiling: Mapping[str, tuple[EqualRows, EqualRows]]) -> None:
+Place = tuple[float, tuple[float, float], tuple[float, float]]
+
+
+def _places(
+    measures: list[str],
+    results: Mapping[tuple[str, str], PermutationResult],
+    ceiling: Mapping[str, tuple[EqualRows, EqualRows]] | None,
+) -> dict[str, Place]:
+    """Measure -> its place on the right scale, its range, and the range of its null; those without one are left out."""
+    places: dict[str, Place] = {}
+    for measure in measures:
+        ideal = MEASURES[measure].ideal
+        if ceiling:
+            models, top = ceiling.get(measure, (None, None))
+            place = None if models is None or top is None else ceiling_place(models, top)
+            if models is None or top is None or place is None:
+                continue
+            assert models.null_mean is not None and top.calibrated is not None  # there is a place
+            shift, scale = models.null_mean, 1 / ((ideal - models.null_mean) * top.calibrated)
+            scores, null = models.scores, models.null_scores
+        else:
+            result = next(found for (name, _), found in results.items() if name == measure)
+            if result.calibrated is None or result.null_mean is None or result.score is None:
+                continue
+            place, shift, scale = result.calibrated, result.null_mean, 1 / (ideal - result.null_mean)
+            scores, null = np.array([result.score]), result.null
+        spans = [np.sort(np.percentile((values - shift) * scale, [LOW, HIGH])) for values in (scores, null)]
+        places[measure] = (place, (spans[0][0], spans[0][1]), (spans[1][0], spans[1][1]))
+    return places
+
+
+def _ceiling_panel(axes: Axes, measures: list[str], places: Mapping[str, Place], *, has_ceiling: bool) -> None:
     for row, measure in enumerate(measures):
-        models, top = ceiling.get(measure, (None, None))
-        place = None if models is None or top is None else ceiling_place(models, top)
-        if models is None or top is None or place is None or models.mean is None or models.null_mean is None:
-            axes.annotate("no place: undefined, or no ceiling", (0.02, row), va="center", fontsize=8, color="#444444")
+        if measure not in places:
+            axes.annotate("no place: undefined", (0.02, row), va="center", fontsize=8, color="#444444")
             continue
-        # The same map as for the mean, for the ends of the range and of the shuffled cuts.
-        assert top.calibrated is not None  # there is a place
-        scale = 1 / ((MEASURES[measure].ideal - models.null_mean) * top.calibrated)
-        low, high = (scale * (float(value or 0.0) - models.null_mean) for value in (models.low, models.high))
-        null_low, null_high = np.sort(np.percentile(scale * (models.null_scores - models.null_mean), [LOW, HIGH]))
+        place, (low, high), (null_low, null_high) = places[measure]
         axes.barh(row, null_high - null_low, left=null_low, height=0.3, color=GREY, alpha=0.45, linewidth=0)
-        axes.plot([min(low, high), max(low, high)], [row, row], color=BLUE, linewidth=2.4, solid_capstyle="butt")
+        axes.plot([0, place], [row, row], color=BLUE, linewidth=1, alpha=0.5)
+        axes.plot([low, high], [row, row], color=BLUE, linewidth=3, solid_capstyle="butt")
         axes.plot([place], [row], marker="o", markersize=7, color=BLUE)
         axes.annotate(
-            f"{place:.2f}", (max(place, high), row), xytext=(7, 0), textcoords="offset points", va="center",
-            fontsize=8, color="#444444",
+            f"{place:.2f}", (max(place, high, null_high), row), xytext=(8, 0), textcoords="offset points", va="center",
+            fontsize=8.5, color="#444444",
         )  # fmt: skip
     axes.axvline(0, color=GREY, linewidth=1.2)
     axes.axvline(1, color=GREY, linewidth=1.2, linestyle="--")
     left, right = axes.get_xlim()
-    axes.set_xlim(min(-0.08, left), max(1.1, right))
+    axes.set_xlim(min(-0.08, left), max(1.08, right))
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="0 = wrong pairings, 1 = one model, two seeds", title="Between chance and ceiling")
+    top = "one model, two seeds" if has_ceiling else "identical spaces"
+    axes.set(xlabel=f"0 = wrong pairings, 1 = {top}", title="How far from chance to the ceiling?")
