@@ -7,17 +7,24 @@ from collections.abc import Mapping, Sequence
 from helpers.nulls import CorrectedTest, EqualRows, PermutationResult, place_between
 
 Rows = dict[str, dict[str, str]]
+NO_BREAK = "\u00a0"
 SHOWN = ("verdict", "score", "chance", "calibrated")
 
 
 def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
-    """One row a test, the verdict first; what is undefined says why."""
+    """One row a test, the verdict first; what is undefined says why.
+
+    Args:
+        tests: named "measure, null"; a line is broken at the comma only.
+    """
     rows: Rows = {}
     for test in tests:
         text = test.as_text()
-        interval = f" ({text['p, 95 % interval']})" if text["p"] else ""
+        interval = f" ({text['p, 95 % interval']})".replace(" ", NO_BREAK) if text["p"] else ""
         row = {column: text[column] for column in SHOWN} | {"p (95 % interval)": text["p"] + interval}
-        rows[test.name.replace("_", " ")] = row | {"p, corrected": text["p, corrected"], "pairs": text["pairs"]}
+        row["verdict"] = row["verdict"].replace("above chance", f"above{NO_BREAK}chance")
+        name = ", ".join(part.replace("_", NO_BREAK).replace(" ", NO_BREAK) for part in test.name.split(", "))
+        rows[name] = row | {"p, corrected": text["p, corrected"], "pairs": text["pairs"]}
     return rows
 
 

@@ -51,7 +51,7 @@ def scored_rows(checks: Mapping[str, Mapping[str, PairAgreement]]) -> Rows:
         for name, found in scores.items():
             row["pairs"] = f"{found.n_pairs:,}"
             row[name] = f"{found.score:.1%}"
-            row[f"{name}, shuffled partners"] = f"{found.null_mean:.1%} ± {found.null_std:.1%} (p {found.p_value:.2g})"
+            row[f"{name}, shuffled partners"] = f"{found.null_mean:.1%} (p {found.p_value:.2g})"
         rows[label.replace(" ", NO_BREAK) if len(label) <= SHORT else label] = row
     return rows
 

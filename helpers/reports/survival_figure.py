@@ -74,7 +74,7 @@ def _tests_panel(
 ) -> None:
     nulls = list(dict.fromkeys(null for _, null in results))
     offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(nulls)) if len(nulls) > 1 else np.zeros(1)
-    farthest = 0.0
+    nearest, farthest = 0.0, 0.0
     for ((measure, null), result), test in zip(results.items(), tests, strict=True):
         row, number = measures.index(measure), nulls.index(null)
         place, colour = row + offsets[number], COLOURS[number % len(COLOURS)]
@@ -93,10 +93,10 @@ def _tests_panel(
             f"{result.calibrated:.3f}", (max(result.calibrated, high), place), xytext=(7, 0),
             textcoords="offset points", va="center", fontsize=8, color="#444444",
         )  # fmt: skip
-        farthest = max(farthest, result.calibrated, high)
+        nearest, farthest = min(nearest, result.calibrated, low), max(farthest, result.calibrated, high)
     axes.axvline(0, color=GREY, linewidth=1.2)
-    left = axes.get_xlim()[0]
-    axes.set_xlim(left, max(1.25 * farthest, -left))  # room for the numbers
+    width = farthest - nearest or 1.0
+    axes.set_xlim(nearest - 0.06 * width, farthest + 0.16 * width)  # room for the numbers
     axes.grid(axis="y", visible=False)
     axes.set(xlabel="calibrated score: 0 = the null's mean, 1 = identical", title="Is it above its nulls?")
 
