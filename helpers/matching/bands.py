@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from helpers.matching.pairs import FeaturePairs
 
-EDGES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def correlation_bands(

@@ -8,7 +8,6 @@ from helpers.nulls import CorrectedTest, EqualRows, PermutationResult, place_bet
 
 Rows = dict[str, dict[str, str]]
 NO_BREAK = "\u00a0"
-SHOWN = ("verdict", "score", "chance", "calibrated")
 
 
 def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
@@ -20,16 +19,19 @@ def verdict_rows(tests: Sequence[CorrectedTest]) -> Rows:
     rows: Rows = {}
     for test in tests:
         text = test.as_text()
-        interval = f" ({text['p, 95 % interval']})".replace(" ", NO_BREAK) if text["p"] else ""
-        row = {column: text[column] for column in SHOWN} | {"p (95 % interval)": text["p"] + interval}
-        row["verdict"] = row["verdict"].replace("above chance", f"above{NO_BREAK}chance")
-        name = ", ".join(part.replace("_", NO_BREAK).replace(" ", NO_BREAK) for part in test.name.split(", "))
-        rows[name] = row | {"p, corrected": text["p, corrected"], "pairs": text["pairs"]}
+        interval = f" ({text['p, 95 % interval']})".replace(" to ", "\u2013") if text["p"] else ""
+        name = ", ".join(part.replace("_", " ").replace(" ", NO_BREAK) for part in test.name.split(", "))
+        rows[name] = {
+            "verdict": _verdict(test),
+            **{column: text[column] for column in ("score", "chance", "calibrated")},
+            "p (95 % interval)": (text["p"] + interval).replace(" ", NO_BREAK),
+            "p, corrected": text["p, corrected"],
+        }
     return rows
 
 
 def ceiling_rows(scores: Mapping[str, tuple[EqualRows, EqualRows]]) -> Rows:
-    """One row a measure: two models beside one model twice, at equal numbers of pairs.
+    """One row a measure: two models beside one model twice, at equal numbers of pairs, and the place of the former.
 
     Args:
         scores: measure -> (two models, one model twice).
@@ -37,15 +39,13 @@ def ceiling_rows(scores: Mapping[str, tuple[EqualRows, EqualRows]]) -> Rows:
     rows: Rows = {}
     for measure, (here, top) in scores.items():
         place = ceiling_place(here, top)
-        rows[measure] = {
+        rows[measure.replace("_", " ")] = {
             "pairs": f"{here.n_rows:,}",
             "two models": _cut(here),
             "wrong pairings": _number(here.null_mean),
             "one model twice": _cut(top),
             "wrong pairings of it": _number(top.null_mean),
-            "place, 0 = chance, 1 = ceiling": "the ceiling is no better than chance"
-            if place is None
-            else f"{place:.2f}",
+            "place": "none" if place is None else f"{place:.2f}",
         }
     return rows
 
@@ -67,18 +67,25 @@ def variance_rows(results: Mapping[str, PermutationResult]) -> Rows:
         kept = (str(result.settings.get(f"n_components_{side}", "")) for side in "xy")
         rows[label] = dict(zip(("components of a", "components of b"), kept, strict=True)) | {
             "score": "undefined" if result.undefined else _number(result.score),
-            "wrong pairings": result.undefined or f"{result.null_mean:.3f} ± {result.null_std or 0:.3f}",
+            "wrong pairings": result.undefined or f"{result.null_mean:z.3f} ± {result.null_std or 0:.3f}",
             "calibrated": _number(result.calibrated),
             "p": "" if result.p_value is None else f"{result.p_value:.2g}",
         }
     return rows
 
 
+def _verdict(test: CorrectedTest) -> str:
+    if test.significant is None:
+        return f"undefined: {test.undefined}"
+    word = "survives" if test.significant else f"does{NO_BREAK}not"
+    return word if test.settled else f"{word}, unsettled: more shuffles"
+
+
 def _cut(result: EqualRows) -> str:
     if result.mean is None:
         return f"undefined: {result.undefined}"
-    return f"{result.mean:.3f} ({result.low:.3f} to {result.high:.3f})"
+    return f"{result.mean:z.3f} ({result.low:z.3f}\u2013{result.high:z.3f})"
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else f"{value:z.3f}"

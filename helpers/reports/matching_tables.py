@@ -87,8 +87,8 @@ def one_sided_rows(
             "eligible": f"{eligible.sum():,}",
             f"best at most {observed.max_corr:.2f}": _share(best, observed.max_corr),
             "the same after shuffling": _share(by_chance, observed.max_corr),
+            f"the same, of features on {OFTEN} tokens or more": _share(best[firings >= OFTEN], observed.max_corr),
             **{f"best at most {level:g}": _share(best, level) for level in levels},
-            f"of those on {OFTEN} tokens": _share(best[firings >= OFTEN], observed.max_corr),
             "median firings of these": f"{np.median(firings[only]):,.0f}" if len(only) else "",
             "of all others": f"{np.median(firings[others]):,.0f}" if len(others) else "",
         }

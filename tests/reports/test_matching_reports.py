@@ -77,11 +77,11 @@ def test_one_sided_features_are_shares_of_the_eligible():
     rows = matching_tables.one_sided_rows(observed, chance, counts)
     assert rows["features of a"] == {
         "eligible": "4", "best at most 0.10": "25.0%", "the same after shuffling": "100.0%",
-        "best at most 0.3": "50.0%", "best at most 0.5": "75.0%", "of those on 100 tokens": "0.0%",
+        "the same, of features on 100 tokens or more": "0.0%", "best at most 0.3": "50.0%", "best at most 0.5": "75.0%",
         "median firings of these": "20", "of all others": "500",
     }  # fmt: skip
     assert rows["features of b"]["median firings of these"] == ""
-    assert rows["features of b"]["of those on 100 tokens"] == ""
+    assert rows["features of b"]["the same, of features on 100 tokens or more"] == ""
     labels = matching_tables.one_sided_labels(np.array([0, 4, 1]), best_a, counts["a"], n=2)
     assert labels == {4: "700 tokens, best correlation 0.45", 1: "150 tokens, best correlation 0.20"}
 
@@ -98,9 +98,9 @@ def test_band_figure_draws_each_score_over_its_null(pairs, meanings):
     banded = {band: meanings.check(found, n_permutations=9) for band, found in correlation_bands(pairs).items()}
     figure = shares_by_band(banded)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    centres = [0.45, 0.75, 0.95]
+    centres = [0.15, 0.45, 0.75, 0.95]
     np.testing.assert_allclose(lines["same top tokens"].get_xdata(), centres)
-    np.testing.assert_allclose(lines["same top tokens"].get_ydata(), [0, 0, 1])
+    np.testing.assert_allclose(lines["same top tokens"].get_ydata(), [0.5, 0, 0, 1])
     shuffled = lines["same top tokens, shuffled partners"]
     assert shuffled.get_color() == lines["same top tokens"].get_color() and shuffled.get_linestyle() == "--"
     with pytest.raises(ValueError, match="no band with a pair"):
@@ -121,11 +121,13 @@ def test_verdicts_come_first_and_undefined_ones_say_why(results):
     ]  # fmt: skip
     assert all(next(iter(row)) == "verdict" for row in rows.values())
     verdicts = [row["verdict"].replace("\u00a0", " ") for row in rows.values()]
-    assert verdicts[0] == verdicts[3] == "above chance" and verdicts[1] == "not above chance"
+    assert verdicts[0] == verdicts[3] == "survives" and verdicts[1] == "does not"
     assert verdicts[2].startswith("undefined: cca") and rows["cca, wrong pairings"]["p (95 % interval)"] == ""
     interval = rows["rsa, wrong pairings"]["p (95 % interval)"].replace("\u00a0", " ")
-    assert interval.startswith("0.005 (0 to 0.018")
+    assert interval.startswith("0.005 (0\u20130.018")
     assert "nan" not in table(rows).lower()
+    doubtful = verdict_rows([replace(results[1][0], settled=False)])
+    assert next(iter(doubtful.values()))["verdict"] == "survives, unsettled: more shuffles"
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +150,8 @@ def test_a_place_lies_between_chance_and_the_ceiling(ceiling):
     assert ceiling_place(top, top) == pytest.approx(1.0) and ceiling_place(*ceiling["cca"]) is None
     assert ceiling_place(models, replace(top, calibrated=-0.01)) is None  # trap: a ceiling below chance turns the sign
     rows = ceiling_rows(ceiling)
-    assert rows["rsa"]["place, 0 = chance, 1 = ceiling"] == f"{ceiling_place(models, top):.2f}"
-    assert rows["cca"]["two models"].startswith("undefined: cca")
+    assert rows["rsa"]["place"] == f"{ceiling_place(models, top):.2f}"
+    assert rows["cca"]["two models"].startswith("undefined: cca") and rows["cca"]["place"] == "none"
     assert "nan" not in table(rows).lower()
 
 
