@@ -52,7 +52,9 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
             "dictionary_b": ("activations", "dictionaries"),
         },
     ),
-    "05_compare_spaces": NotebookEntry(CompareSpacesParams, reads={"matching": "04_match_features"}),
+    "05_compare_spaces": NotebookEntry(
+        CompareSpacesParams, reads={"matching": "04_match_features", "ceiling": "04_match_features"}
+    ),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,
