@@ -132,6 +132,12 @@ def test_any_cut_of_any_text_gives_the_words_of_a_regular_expression(text, seed)
         assert spans.of_token[token] == [*lettered, *inside, -2 if b" " in encoded[low:high] else -1][0]
 
 
+def test_long_texts_have_the_words_of_short_ones():
+    """Kinds of characters are looked up one by one in a short text and in a table in a long one."""
+    text = "The king's o'clock x_y ... 3.5 \u0645\u064e\u0644\u0643 \u092e\u093f \u6771\u4eac \U0001f469\u200d\U0001f9d1 e\u0301\n"
+    assert split_words(text * 500) == split_words(text) * 500
+
+
 def test_words_do_not_join_over_documents_or_windows(byte_level):
     tokens = batch_of(byte_level, "tal", "king")
     assert words_of(tokens, byte_level) == ["tal", "king"]
