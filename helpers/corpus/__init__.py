@@ -1,5 +1,6 @@
 """Texts and their tokens: the story world, local and Hub texts, tokenising with masks."""
 
+from helpers.corpus.balanced import BalancedBatch, balanced_batch
 from helpers.corpus.documents import Corpus, Document
 from helpers.corpus.ground_truth import CORE_PROBE_KINDS, concept_lookup, probes_of
 from helpers.corpus.held_out import PartOfCorpus, held_out_corpus, training_corpus
@@ -12,6 +13,7 @@ from helpers.corpus.tokenizing import stream_sequences, tokenize_corpus
 
 __all__ = [
     "CORE_PROBE_KINDS",
+    "BalancedBatch",
     "Corpus",
     "Document",
     "HubCorpus",
@@ -20,6 +22,7 @@ __all__ = [
     "Probe",
     "StoryWorld",
     "TokenBatch",
+    "balanced_batch",
     "build_tokenizer",
     "concept_lookup",
     "held_out_corpus",

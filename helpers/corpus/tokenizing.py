@@ -20,7 +20,7 @@ from helpers.progress import progress_bar
 _DOCUMENTS_AT_ONCE = 512
 
 
-class _Sequencer:
+class Sequencer:
     """Cuts documents into sequences of one context, and builds batches from them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, context_size: int, prepend_bos: bool) -> None:
@@ -90,7 +90,7 @@ def tokenize_corpus(
     """
     if n_tokens < 1:
         raise ValueError(f"n_tokens is at least 1; got {n_tokens}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos)
     chosen: list[tuple[int, int, list[int]]] = []
     kept = 0
     with progress_bar(total=n_tokens, description="Tokenising", unit="tokens") as bar:
@@ -137,7 +137,7 @@ def stream_sequences(
     """
     if sequences_per_batch < 1:
         raise ValueError(f"sequences_per_batch is at least 1; got {sequences_per_batch}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos)
     sequences = islice(sequencer.sequences(corpus.documents(start_document)), skip_sequences, None)
     empty = skip_sequences == 0
     while chosen := list(islice(sequences, sequences_per_batch)):
