@@ -2,21 +2,46 @@
 
 from helpers.matching.agreement import MatchingAgreement, agreement
 from helpers.matching.chance import match_shuffled
+from helpers.matching.filtering import FilterReport, FilterStep, RemovedPair, apply_filters
+from helpers.matching.filters import (
+    NON_CONCEPT_WORDS,
+    ConceptTokens,
+    MaxDensity,
+    MinCorrelation,
+    MinDensity,
+    OneToOne,
+    PairFilter,
+    SharedTopToken,
+    non_concept_words,
+)
 from helpers.matching.match import match_directions, match_features, sweep_max_partners
 from helpers.matching.pairs import FeaturePairs
 from helpers.matching.quality import PairAgreement, same_concept_share, same_token_score
 from helpers.matching.twins import OneSided, direction_twins, one_sided_features, twins
 
 __all__ = [
+    "NON_CONCEPT_WORDS",
+    "ConceptTokens",
     "FeaturePairs",
+    "FilterReport",
+    "FilterStep",
     "MatchingAgreement",
+    "MaxDensity",
+    "MinCorrelation",
+    "MinDensity",
     "OneSided",
+    "OneToOne",
     "PairAgreement",
+    "PairFilter",
+    "RemovedPair",
+    "SharedTopToken",
     "agreement",
+    "apply_filters",
     "direction_twins",
     "match_directions",
     "match_features",
     "match_shuffled",
+    "non_concept_words",
     "one_sided_features",
     "same_concept_share",
     "same_token_score",
