@@ -1,6 +1,17 @@
 """What a feature fires on: top examples and their contexts, whole words, labels, search."""
 
+from helpers.features.concept_groups import ConceptGroup, ConceptGroups, load_concepts
+from helpers.features.concept_truth import (
+    ConceptMass,
+    KnownConcepts,
+    TruthScore,
+    concept_mass,
+    known_concepts,
+    truth_score,
+)
+from helpers.features.concepts import ConceptFeatures, concept_features, one_sided_groups
 from helpers.features.contexts import Context, context_text, context_texts, example_contexts, token_texts
+from helpers.features.control_groups import ControlGroup, control_group
 from helpers.features.examples import TopExamples, majority_concepts, top_examples
 from helpers.features.explanations import Explanations, export_features, read_answer, read_neuronpedia
 from helpers.features.feature_table import FeatureTable
@@ -10,23 +21,37 @@ from helpers.features.word_borders import split_words
 from helpers.features.words import WordTable, build_words
 
 __all__ = [
+    "ConceptFeatures",
+    "ConceptGroup",
+    "ConceptGroups",
+    "ConceptMass",
     "Context",
+    "ControlGroup",
     "Explanations",
     "FeatureIndex",
     "FeatureTable",
     "FoundFeatures",
+    "KnownConcepts",
     "TopExamples",
+    "TruthScore",
     "WordTable",
     "build_words",
+    "concept_features",
+    "concept_mass",
     "context_text",
     "context_texts",
+    "control_group",
     "describe_features",
     "example_contexts",
     "export_features",
+    "known_concepts",
+    "load_concepts",
     "majority_concepts",
+    "one_sided_groups",
     "read_answer",
     "read_neuronpedia",
     "split_words",
     "token_texts",
     "top_examples",
+    "truth_score",
 ]
