@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -304,38 +304,38 @@ def _score_group(
 ) -> SubspaceScore:
     ids_a, ids_b = group.pairs.ids_a, group.pairs.ids_b
     x, y = space_a.directions[ids_a], space_b.directions[ids_b]
-    shuffled = test.shuffle(x, y, measure, seed=seed)
-    about = {
-        "group": group.name,
-        "measure": measure,
-        "n_features_a": group.n_features_a,
-        "n_features_b": group.n_features_b,
-        "n_pairs": group.n_pairs,
-        "words": tuple(sorted({*group.words_a, *group.words_b})),
-        "same_word_share": group.same_word_share,
-        "shuffled": shuffled,
-    }
-    if shuffled.undefined:
-        return SubspaceScore(**about)
+    score = SubspaceScore(
+        group=group.name,
+        measure=measure,
+        n_features_a=group.n_features_a,
+        n_features_b=group.n_features_b,
+        n_pairs=group.n_pairs,
+        words=tuple(sorted({*group.words_a, *group.words_b})),
+        same_word_share=group.same_word_share,
+        shuffled=test.shuffle(x, y, measure, seed=seed),
+    )
+    if score.undefined:
+        return score
+    draws: dict[str, Any] = {
+        "measure": measure, "n_draws": test.n_draws, "seed": seed, **test.options.get(measure, {})
+    }  # fmt: skip
     keep_mask = one_pair_a_word(group.words_a, group.words_b)
-    options = test.options.get(measure, {})
-    draw = {"measure": measure, "n_draws": test.n_draws, "seed": seed, **options}
-    return SubspaceScore(
-        **about,
+    return replace(
+        score,
         random_features=random_features_test(
             space_a.directions, space_b.directions, ids_a, ids_b,
             draw_a=random_draw(ids_a, candidates=space_a.candidates),
             draw_b=random_draw(ids_b, candidates=space_b.candidates),
-            null_name="random features", **draw,
+            null_name="random features", **draws,
         ),
         as_frequent=random_features_test(
             space_a.directions, space_b.directions, ids_a, ids_b,
             draw_a=frequency_matched_draw(ids_a, counts=space_a.counts, candidates=space_a.candidates),
             draw_b=frequency_matched_draw(ids_b, counts=space_b.counts, candidates=space_b.candidates),
-            null_name="features as frequent", **draw,
+            null_name="features as frequent", **draws,
         ),
         one_a_word=test.shuffle(x[keep_mask], y[keep_mask], measure, seed=seed),
-        specificity=None if matched is None else specificity_test(group, space_a, space_b, matched, **draw),
+        specificity=None if matched is None else specificity_test(group, space_a, space_b, matched, **draws),
         without_word=leave_one_word_out(group, space_a, space_b, measure=measure, test=test, seed=seed),
     )  # fmt: skip
 

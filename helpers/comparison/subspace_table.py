@@ -137,9 +137,7 @@ class SubspaceTable:
         """Write as JSON, without the single null scores."""
         write_json(path, {"alpha": self.alpha, "rows": [_to_dict(row) for row in self.rows]})
 
-    def _fill(
-        self, measure: str, read: Callable[[SubspaceRow], float | None]
-    ) -> Float[np.ndarray, "n_groups n_pairs"]:
+    def _fill(self, measure: str, read: Callable[[SubspaceRow], float | None]) -> Float[np.ndarray, "n_groups n_pairs"]:
         if measure not in self.measures:
             raise ValueError(f"the table has no measure '{measure}'; it has {', '.join(self.measures)}")
         matrix = np.full((len(self.groups), len(self.pairs)), np.nan)

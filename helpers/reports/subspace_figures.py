@@ -131,6 +131,7 @@ def word_drops(scores: Sequence[SubspaceScore], *, title: str = "") -> Figure:
 
 
 def _word_row(axes: Axes, place: int, score: SubspaceScore) -> None:
+    assert score.shuffled.calibrated is not None
     left = [r.calibrated for r in score.without_word.values() if r.calibrated is not None]
     if left:
         axes.plot([min(left), max(left)], [place, place], color=GREY, linewidth=1.0, zorder=1)

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from helpers.similarity.inputs import DistinctRows, PairedRows, distinct_rows, paired_rows, require_choice, require_rows, unit_rows
+from helpers.similarity.inputs import (
+    DistinctRows,
+    PairedRows,
+    distinct_rows,
+    paired_rows,
+    require_choice,
+    require_rows,
+    unit_rows,
+)
 from helpers.similarity.kernels import shared_neighbours
 
 METRICS = ("cosine", "euclidean", "correlation")

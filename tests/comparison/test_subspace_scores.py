@@ -82,7 +82,9 @@ def test_copies_of_a_word_beat_shuffles_of_single_features_but_not_shuffles_of_w
     single, by_word = [], []
     for seed in range(n_draws):
         made = world(seed, n_words=6, copies=4, alike=False)
-        score = scores_of(made, measures=("rsa",), n_permutations=99, n_draws=1, n_word_permutations=1, seed=seed)["rsa"]
+        score = scores_of(made, measures=("rsa",), n_permutations=99, n_draws=1, n_word_permutations=1, seed=seed)[
+            "rsa"
+        ]
         single.append(score.shuffled.p_value <= alpha)
         by_word.append(score.one_a_word.p_value <= alpha)
     assert np.mean(single) > 0.8
@@ -177,7 +179,10 @@ def test_specificity_compares_with_other_matched_pairs_only():
 def test_words_are_paired_by_themselves_and_have_one_null():
     rng = np.random.default_rng(9)
     x = rng.standard_normal((12, 6))
-    rows = {"days": (x, x + 0.1 * rng.standard_normal((12, 6)), [f"w{i}" for i in range(12)]), "none": (x[:0], x[:0], [])}
+    rows = {
+        "days": (x, x + 0.1 * rng.standard_normal((12, 6)), [f"w{i}" for i in range(12)]),
+        "none": (x[:0], x[:0], []),
+    }
     days, none = score_words(rows, test=dataclasses.replace(QUICK, measures=("rsa",)))
     assert list(days.nulls) == ["shuffled pairing"] and days.p_value == 1 / 100 and days.n_pairs == 12
     assert none.undefined == "there is no pair"

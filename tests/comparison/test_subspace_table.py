@@ -88,12 +88,12 @@ def test_it_is_saved_without_the_single_null_scores(table, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda t, s: SubspaceTable.collect({}), "expected every test once; there is none"),
-        (lambda t, s: SubspaceTable.collect({"x": s["features"] * 2}), r"\('x', 'days', 'rsa'\) is there twice"),
-        (lambda t, s: SubspaceTable.collect(s, alpha=0.0), "alpha must be between 0 and 1; got 0.0"),
-        (lambda t, s: t.matrix("rsa", "z"), "quantity must be one of score, .*; got 'z'"),
-        (lambda t, s: t.matrix("rsb", "score"), "the table has no measure 'rsb'; it has rsa, cca"),
-        (lambda t, s: t.reason("noise", "neurons"), "group 'noise' was not tested in 'neurons'"),
+        (lambda _, __: SubspaceTable.collect({}), "expected every test once; there is none"),
+        (lambda _, s: SubspaceTable.collect({"x": s["features"] * 2}), r"\('x', 'days', 'rsa'\) is there twice"),
+        (lambda _, s: SubspaceTable.collect(s, alpha=0.0), "alpha must be between 0 and 1; got 0.0"),
+        (lambda t, _: t.matrix("rsa", "z"), "quantity must be one of score, .*; got 'z'"),
+        (lambda t, _: t.matrix("rsb", "score"), "the table has no measure 'rsb'; it has rsa, cca"),
+        (lambda t, _: t.reason("noise", "neurons"), "group 'noise' was not tested in 'neurons'"),
     ],
 )
 def test_what_is_not_there_is_refused(table, by_pair, make, message):

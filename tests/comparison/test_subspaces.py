@@ -121,9 +121,9 @@ def test_a_selection_keeps_words_beside_their_pairs(sides):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda s: FeatureGroup("g", np.array([1, 2]), ("May",)), "the word that found each of 2 features; got 1 words"),
-        (lambda s: FeatureGroup("g", np.array([1, 1]), ("May", "June")), "feature ids must be distinct whole numbers"),
-        (lambda s: FeatureGroup("g", np.array([-1]), ("May",)), "feature ids must be distinct whole numbers from 0"),
+        (lambda _: FeatureGroup("g", np.array([1, 2]), ("May",)), "the word that found each of 2 features; got 1 words"),
+        (lambda _: FeatureGroup("g", np.array([1, 1]), ("May", "June")), "feature ids must be distinct whole numbers"),
+        (lambda _: FeatureGroup("g", np.array([-1]), ("May",)), "feature ids must be distinct whole numbers from 0"),
         (
             lambda s: correlate_groups(*s, [FeatureGroup("g", np.array([20]), ("May",))], [MONTHS]),
             "group 'g' names feature 20 of a, which has 20 features; search the words in the dictionary",
