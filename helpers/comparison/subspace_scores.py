@@ -206,17 +206,22 @@ def score_groups(
 
 
 def score_words(
-    rows: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[str]]], *, test: SubspaceTest
+    rows: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[str]]], *, test: SubspaceTest, n_threads: int = 1
 ) -> list[SubspaceScore]:
     """The same test of rows that stand for words themselves: paired by the word, with nothing to match or to draw.
 
     Args:
         rows: group -> directions of its words in a, (n_words, d_a), in b, (n_words, d_b), and the words.
+        n_threads: groups and measures that are scored at once; the result does not depend on it.
     Returns:
         One entry a group and measure.
     """
-    return [
-        SubspaceScore(
+    jobs = [(number, group, measure) for number, group in enumerate(rows) for measure in test.measures]
+
+    def run(job: tuple[int, str, str]) -> SubspaceScore:
+        number, group, measure = job
+        x, y, words = rows[group]
+        return SubspaceScore(
             group=group,
             measure=measure,
             n_features_a=len(x),
@@ -226,9 +231,9 @@ def score_words(
             same_word_share=1.0 if len(x) else 0.0,
             shuffled=test.shuffle(x, y, measure, seed=_seed(test.seed, number)),
         )
-        for number, (group, (x, y, words)) in enumerate(rows.items())
-        for measure in test.measures
-    ]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(run, jobs))
 
 
 def specificity_test(
