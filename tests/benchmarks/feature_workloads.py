@@ -39,10 +39,12 @@ def describe(*, n_tokens: int = 1_000_000, d_sae: int = 32_768, l0: int = 48, n_
         _timed(seconds, "save", lambda: table.save(folder / "table"))
         _timed(seconds, "load", lambda: FeatureTable.load(folder / "table"))
         index = _timed(seconds, "index", lambda: FeatureIndex(table))
-        _timed(seconds, "contexts_1000", lambda: context_texts(tokens, table.examples.rows[:100].ravel(), tokenizer))
+        rows = table.examples.rows.ravel()
+        _timed(seconds, "contexts", lambda: context_texts(tokens, rows, tokenizer))
         return seconds | {
             "peak_mib": peak_mib(),
             "before_mib": before,
+            "n_contexts": int((rows >= 0).sum()),
             "n_words": len(words.words),
             "vocabulary": len(table.words),
             **_queries(index, n_queries),
