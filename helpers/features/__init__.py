@@ -1,10 +1,14 @@
-"""What a feature fires on: top examples and their contexts, whole words, labels, search."""
+"""What a feature fires on: top examples and their contexts, whole words, labels, search, cards."""
 
+from helpers.features.cards import FeatureCard, Partner, feature_cards, partners_of
+from helpers.features.columns import FeatureColumns, feature_columns
 from helpers.features.contexts import Context, context_text, context_texts, example_contexts, token_texts
 from helpers.features.examples import TopExamples, majority_concepts, top_examples
 from helpers.features.explanations import Explanations, export_features, read_answer, read_neuronpedia
 from helpers.features.feature_table import FeatureTable
 from helpers.features.labels import describe_features
+from helpers.features.logit_effects import LogitEffects, listed_tokens, logit_effects
+from helpers.features.pair_cards import PairCard, pair_cards
 from helpers.features.search import FeatureIndex, FoundFeatures
 from helpers.features.word_borders import split_words
 from helpers.features.words import WordTable, build_words
@@ -12,9 +16,14 @@ from helpers.features.words import WordTable, build_words
 __all__ = [
     "Context",
     "Explanations",
+    "FeatureCard",
+    "FeatureColumns",
     "FeatureIndex",
     "FeatureTable",
     "FoundFeatures",
+    "LogitEffects",
+    "PairCard",
+    "Partner",
     "TopExamples",
     "WordTable",
     "build_words",
@@ -23,7 +32,13 @@ __all__ = [
     "describe_features",
     "example_contexts",
     "export_features",
+    "feature_cards",
+    "feature_columns",
+    "listed_tokens",
+    "logit_effects",
     "majority_concepts",
+    "pair_cards",
+    "partners_of",
     "read_answer",
     "read_neuronpedia",
     "split_words",
