@@ -47,7 +47,7 @@ def token_texts(tokenizer: Any, token_ids: Iterable[int]) -> list[str]:
     ids = [int(token_id) for token_id in token_ids]
     known = sorted({token_id for token_id in ids if token_id >= 0})
     pieces = dict(zip(known, token_bytes(tokenizer, known), strict=True))
-    return [_visible(pieces.get(token_id, b"").decode("utf-8", "surrogateescape")) for token_id in ids]
+    return [visible(pieces.get(token_id, b"").decode("utf-8", "surrogateescape")) for token_id in ids]
 
 
 def context_text(tokens: TokenBatch, row: int, tokenizer: Any, *, before: int = 8, after: int = 4) -> Context:
@@ -126,11 +126,11 @@ def _contexts(
         left, at, right = (int(of_sequence[line] + n_before[line, place]) for place in places)
         cuts = (first[left], first[at], stop[at], stop[right - 1])
         parts = (spelling.text[i:j].lstrip("\0") for i, j in itertools.pairwise(cuts))
-        found.append(Context(*(_visible(part) for part in parts)))
+        found.append(Context(*(visible(part) for part in parts)))
     return found
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Newlines as a sign, a byte of a character that is not whole as its number."""
     text = text.replace("\r", "").replace("\n", NEWLINE)
     return "".join(f"<0x{ord(c) - 0xDC00:02X}>" if "\udc80" <= c <= "\udcff" else c for c in text)
