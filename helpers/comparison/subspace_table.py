@@ -114,6 +114,21 @@ class SubspaceTable:
         """The groups that are above chance under at least one measure."""
         return tuple(group for group in self.groups if self.found_by(group, pair))
 
+    def strongest(self, pair: str, measure: str) -> str:
+        """The group whose score lies the most standard deviations above its shuffles.
+
+        Raises:
+            ValueError: no group of the layer pair has a score under the measure.
+        """
+        rows = [
+            row
+            for row in self.rows
+            if row.pair == pair and row.score.measure == measure and row.score.shuffled.z is not None
+        ]
+        if not rows:
+            raise ValueError(f"no group of '{pair}' has a score by {measure}; take larger groups or another measure")
+        return max(rows, key=lambda row: row.score.shuffled.z or 0.0).score.group
+
     def reason(self, group: str, pair: str) -> str:
         """Why a group is not found in a layer pair, from its best test; "" if it is found.
 
@@ -132,6 +147,31 @@ class SubspaceTable:
             return f"too few: {counts}; {score.undefined}"
         best = min(defined, key=lambda row: row.score.p_value or 1.0)
         return f"{counts}; {_why_not(best, alpha=self.alpha)}"
+
+    def explain(self, group: str, pair: str, *, reference: str) -> str:
+        """`reason`, and whether there is anything to be found: the same group in a reference, such as its words.
+
+        Args:
+            reference: the layer pair whose rows are the words themselves.
+        """
+        reason = self.reason(group, pair)
+        if not reason or not self.of(group, reference):
+            return reason
+        best = max(self.of(group, reference), key=lambda row: row.score.shuffled.calibrated or -1.0)
+        shown = f"{best.score.measure} {_number(best.score.shuffled.score)} over {best.score.n_pairs} {reference}"
+        if self.found_by(group, reference):
+            return f"{reason}. The {reference} are arranged alike ({shown}): these pairs miss it"
+        return f"{reason}. The {reference} are not arranged alike either ({shown}): there is little to be found"
+
+    def metrics(self) -> dict[str, float | int | list[str]]:
+        """What was found, and every calibrated score, under names of their own."""
+        found: dict[str, float | int | list[str]] = {"n_groups": len(self.groups), "n_tests": len(self.rows)}
+        for pair in self.pairs:
+            found |= {f"found_{pair}": list(self.found(pair)), f"n_found_{pair}": len(self.found(pair))}
+        for row in self.rows:
+            if row.score.shuffled.calibrated is not None:
+                found[f"{row.score.measure}_{row.pair}_{row.score.group}"] = row.score.shuffled.calibrated
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write as JSON, without the single null scores."""

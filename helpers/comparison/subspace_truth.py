@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from helpers.comparison.subspace_scores import FeatureSpace, SubspaceTest
 from helpers.comparison.subspaces import FeatureGroup, GroupCorrelations, GroupPairs, one_pair_a_word
-from helpers.nulls import PermutationResult
+from helpers.nulls import PermutationResult, benjamini_hochberg
 
 #: (group of a, group of b, measure) -> the test of their pairs against shuffles.
 PairTests = Mapping[tuple[str, str, str], PermutationResult]
@@ -71,26 +72,27 @@ def rejection_rate(
     return RejectionRate(len(values), sum(value <= alpha for value in values), alpha)
 
 
+def rejection_rates(results: Iterable[PermutationResult], *, alpha: float = 0.05) -> dict[str, RejectionRate]:
+    """`rejection_rate` of every measure among the results, in the order in which they come."""
+    results = list(results)
+    measures = dict.fromkeys(result.measure for result in results)
+    return {measure: rejection_rate(results, alpha=alpha, measure=measure) for measure in measures}
+
+
 def mismatched_groups(
-    groups_a: Mapping[str, FeatureGroup],
-    groups_b: Mapping[str, FeatureGroup],
-    *,
-    common_words: Iterable[tuple[str, str]] = (),
+    groups_a: Mapping[str, FeatureGroup], groups_b: Mapping[str, FeatureGroup], *, among: Iterable[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Ordered pairs of different groups that have neither a word nor a feature in common.
+    """Ordered pairs of different groups that have no feature in common, in either model.
 
     Args:
-        common_words: pairs of groups, in either order, that share words that were searched for.
+        among: pairs without a common word (`ConceptGroups.mismatched_pairs`).
     """
-    related = {frozenset(pair) for pair in common_words}
     return [
         (one, other)
-        for one in groups_a
-        for other in groups_b
+        for one, other in among
         if one != other
-        and frozenset((one, other)) not in related
-        and not (other in groups_a and groups_a[one].shares_features(groups_a[other]))
-        and not (one in groups_b and groups_b[one].shares_features(groups_b[other]))
+        and not groups_a[one].shares_features(groups_a[other])
+        and not groups_b[one].shares_features(groups_b[other])
     ]
 
 
@@ -132,6 +134,46 @@ def pair_tests(
         for names, results in zip(chosen, tested, strict=True)
         for measure, result in zip(test.measures, results, strict=True)
     }
+
+
+@dataclass(frozen=True)
+class MismatchCells:
+    """Groups of a against groups of b as matrices, groups in the order of `names`.
+
+    Shapes:
+        z: (n, n), standard deviations above the mean of the cell's own shuffles, NaN where there is no test;
+        significant: p <= alpha after the correction over all cells; related: no control and not on the diagonal.
+    """
+
+    names: tuple[str, ...]
+    z: Float[np.ndarray, "n n"]
+    significant: Bool[np.ndarray, "n n"]
+    related: Bool[np.ndarray, "n n"]
+
+
+def mismatch_cells(
+    tests: PairTests, names: Sequence[str], mismatched: Iterable[tuple[str, str]], *, measure: str, alpha: float = 0.05
+) -> MismatchCells:
+    """Arrange the tests of one measure and correct them together.
+
+    Args:
+        tests: of groups with themselves and of mismatched groups, see `pair_tests`.
+        mismatched: the pairs of groups that are controls.
+    """
+    shown = {(one, other): result for (one, other, name), result in tests.items() if name == measure}
+    corrected = dict(zip(shown, benjamini_hochberg([r.p_value for r in shown.values()]), strict=True))
+    place = {name: number for number, name in enumerate(names)}
+    z = np.full((len(names), len(names)), np.nan)
+    significant = np.zeros(z.shape, dtype=bool)
+    related = ~np.eye(len(names), dtype=bool)
+    for one, other in mismatched:
+        related[place[one], place[other]] = False
+    for (one, other), result in shown.items():
+        if result.z is not None:
+            z[place[one], place[other]] = result.z
+        p = corrected[one, other]
+        significant[place[one], place[other]] = p is not None and p <= alpha
+    return MismatchCells(tuple(names), z, significant, related)
 
 
 def wrong_pairing_tests(

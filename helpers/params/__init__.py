@@ -10,6 +10,7 @@ from helpers.params.notebooks import (
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
+    SemanticSubspacesParams,
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
@@ -29,6 +30,7 @@ __all__ = [
     "NotebookEntry",
     "NotebookParams",
     "SaveActivationsParams",
+    "SemanticSubspacesParams",
     "StoryWorldParams",
     "Study",
     "StudyError",

@@ -5,66 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from helpers.comparison.subspace_scores import SubspaceScore
-from helpers.comparison.subspace_truth import RejectionRate
+from helpers.comparison.subspace_truth import MismatchCells, RejectionRate
 from helpers.reports.grid_figures import MARK, NOTHING
 from helpers.reports.style import BLUE, GREY, ORANGE, VERMILION, new_figure, styled
 
 COLOUR_LIMIT = 6.0  # standard deviations at the ends of the colour scale
 
 
-def mismatch_matrix(
-    z: Float[np.ndarray, "n_a n_b"],
-    significant: Bool[np.ndarray, "n_a n_b"],
-    *,
-    labels: Sequence[str],
-    names: tuple[str, str],
-    related: Bool[np.ndarray, "n_a n_b"],
-    title: str = "",
-) -> Figure:
+def mismatch_matrix(cells: MismatchCells, *, models: tuple[str, str], title: str = "") -> Figure:
     """Groups of a (rows) against groups of b (columns): how far the score of their pairs lies above its own shuffles.
 
-    Shapes:
-        z: (n, n), standard deviations above the mean of the shuffles, NaN where pairs are too few.
-    Args:
-        significant: cells that get a star. related: cells that are no control (common words or features): hatched.
-        names: of the two models.
-    Raises:
-        ValueError: matrices of another shape than the labels.
+    A star marks what survives the correction, grey is too few pairs, hatched are groups that share words or features
+    and so are no control.
     """
-    shape = (len(labels), len(labels))
-    if any(np.shape(matrix) != shape for matrix in (z, significant, related)):
-        raise ValueError(f"expected matrices of {shape}, as the labels say; got {np.shape(z)}")
-    side = 0.44 * len(labels)
+    n = len(cells.names)
+    labels = _plain(cells.names)
     with styled():
-        figure, (axes,) = new_figure(width=3.4 + side, height=2.0 + side)
+        figure, (axes,) = new_figure(width=3.4 + 0.44 * n, height=2.0 + 0.44 * n)
         scale = TwoSlopeNorm(0.0, -COLOUR_LIMIT, COLOUR_LIMIT)
-        image = axes.imshow(np.where(related, np.nan, z), cmap="PuOr_r", norm=scale, aspect="auto")
+        image = axes.imshow(np.where(cells.related, np.nan, cells.z), cmap="PuOr_r", norm=scale, aspect="auto")
         axes.set_facecolor(NOTHING)
         axes.grid(visible=False)
-        for row, column in zip(*np.nonzero(related), strict=True):
-            axes.add_patch(
-                Rectangle(
-                    (float(column) - 0.5, float(row) - 0.5), 1, 1, facecolor="white", edgecolor="#BBBBBB",
-                    hatch="////", linewidth=0,
-                )
-            )  # fmt: skip
-        for row, column in zip(*np.nonzero(significant & ~related), strict=True):
-            strong = abs(z[row, column]) > COLOUR_LIMIT / 2
-            axes.text(
-                column, row + 0.12, MARK, ha="center", va="center", fontsize=14, color="white" if strong else "black"
-            )
-        for place in range(len(labels)):
-            axes.add_patch(Rectangle((place - 0.5, place - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.4))
-        axes.set_xticks(range(len(labels)), _plain(labels), rotation=45, ha="right")
-        axes.set_yticks(range(len(labels)), _plain(labels))
-        axes.set(xlabel=f"group of {names[1]}", ylabel=f"group of {names[0]}")
+        for row, column in zip(*np.nonzero(cells.related), strict=True):
+            corner = (float(column) - 0.5, float(row) - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#BBBBBB", hatch="////", linewidth=0))
+        for row, column in zip(*np.nonzero(cells.significant & ~cells.related), strict=True):
+            colour = "white" if abs(cells.z[row, column]) > COLOUR_LIMIT / 2 else "black"
+            axes.text(column, row + 0.12, MARK, ha="center", va="center", fontsize=14, color=colour)
+        for place in range(n):
+            corner = (place - 0.5, place - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=1.4))
+        axes.set_xticks(range(n), labels, rotation=45, ha="right")
+        axes.set_yticks(range(n), labels)
+        axes.set(xlabel=f"group of {models[1]}", ylabel=f"group of {models[0]}")
         figure.colorbar(image, ax=axes, label="standard deviations above its own shuffles", extend="both", shrink=0.8)
         _title(figure, title)
         return figure

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from helpers.comparison.subspace_scores import FeatureSpace, SubspaceTest
 from helpers.comparison.subspace_truth import (
     RejectionRate,
+    mismatch_cells,
     mismatched_groups,
     pair_tests,
     rejection_rate,
+    rejection_rates,
     wrong_pairing_tests,
 )
 from helpers.comparison.subspaces import FeatureGroup, correlate_groups
@@ -19,6 +23,7 @@ from helpers.nulls import permutation_test
 N_GROUPS, N_WORDS, COPIES = 8, 6, 3
 TEST = SubspaceTest(measures=("rsa", "linear_cka_debiased"), n_permutations=99)
 NAMES = [f"group{number}" for number in range(N_GROUPS)]
+EVERY_TWO = list(permutations(NAMES, 2))
 
 
 def story(seed: int, *, second_meanings: float = 0.0):
@@ -85,7 +90,7 @@ def test_mismatched_groups_keep_the_level_word_by_word_and_not_feature_by_featur
     n_tests, n_rejected = np.zeros((2, 2), dtype=int)
     for seed in range(6):
         correlations, groups, space_a, space_b = story(seed, second_meanings=0.5)
-        chosen = mismatched_groups(groups, groups)
+        chosen = mismatched_groups(groups, groups, among=EVERY_TWO)
         assert len(chosen) == N_GROUPS * (N_GROUPS - 1)
         for one_a_word in (False, True):
             tests = pair_tests(correlations, groups, groups, space_a, space_b, chosen, test=TEST, one_a_word=one_a_word)
@@ -127,14 +132,36 @@ def test_related_groups_are_no_control():
 
     a = {"days": group("days", [1, 2]), "months": group("months", [2, 3]), "animals": group("animals", [4])}
     b = {"days": group("days", [1]), "months": group("months", [3]), "animals": group("animals", [9])}
+    every_two = [*permutations(a, 2), ("days", "days")]
     # days and months share feature 2 of a.
-    assert mismatched_groups(a, b) == [
+    assert mismatched_groups(a, b, among=every_two) == [
         ("days", "animals"), ("months", "animals"), ("animals", "days"), ("animals", "months"),
     ]  # fmt: skip
-    assert mismatched_groups(a, b, common_words=[("animals", "days")]) == [
-        ("months", "animals"),
-        ("animals", "months"),
-    ]
+    assert mismatched_groups(a, b, among=[("animals", "days")]) == [("animals", "days")]
+
+
+def test_cells_are_arranged_by_name_and_corrected_together(plain):
+    correlations, groups, space_a, space_b = plain
+    names = NAMES[:3]
+    mismatched = [("group0", "group2"), ("group2", "group0")]
+    tests = pair_tests(
+        correlations, groups, groups, space_a, space_b, [*((n, n) for n in names), *mismatched], test=TEST
+    )
+    cells = mismatch_cells(tests, names, mismatched, measure="rsa")
+    assert cells.z[0, 0] == tests["group0", "group0", "rsa"].z
+    assert cells.significant.diagonal().all() and cells.significant.sum() == 3
+    assert cells.related.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+    assert np.isnan(cells.z[0, 1])  # no control, not tested
+    # Five p-values of 0.01 at best: below this level the correction takes all of them.
+    assert not mismatch_cells(tests, names, mismatched, measure="rsa", alpha=0.009).significant.any()
+
+
+def test_rates_of_every_measure(plain):
+    correlations, groups, space_a, space_b = plain
+    found = pair_tests(correlations, groups, groups, space_a, space_b, [(n, n) for n in NAMES], test=TEST)
+    rates = rejection_rates(found.values(), alpha=0.1)
+    assert list(rates) == ["rsa", "linear_cka_debiased"]
+    assert rates["rsa"] == RejectionRate(N_GROUPS, N_GROUPS, 0.1)
 
 
 def test_rates_and_bounds_by_hand():
