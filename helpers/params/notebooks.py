@@ -241,6 +241,48 @@ class CompareSpacesParams(NotebookParams):
         return self
 
 
+class SemanticSubspacesParams(NotebookParams):
+    """06_semantic_subspaces: are the features of one group of words, such as emotions, arranged alike in two models?"""
+
+    activations: list[str] = Field(
+        min_length=1, description="runs of 03_save_activations that hold the dictionaries; a pair's two are in one run"
+    )
+    pairs: dict[str, list[str]] = Field(
+        min_length=1,
+        description="layer pair -> its two dictionaries (SAEs or neurons); the first is the one that is looked at closely",
+    )
+    concepts: str = Field(
+        "params/data/concepts.yaml", min_length=1, description="file of word groups, relative to the project"
+    )
+    groups: list[str] = Field([], description="groups of the file that take part; none named: all")
+    min_hits: int = Field(
+        3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of the group"
+    )
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
+    min_corr: float = Field(0.1, ge=0, lt=1, description="pairs below this correlation are left out")
+    measures: list[str] = Field(
+        ["rsa", "linear_cka_debiased", "mutual_knn"],
+        min_length=1,
+        description="names in helpers.similarity.MEASURES that depend on the pairing; the first is drawn in most figures",
+    )
+    n_neighbours: int = Field(5, ge=1, description="neighbours of a row, for the measures that count neighbours")
+    n_permutations: int = Field(10_000, ge=19, description="shuffles of the pairing, a group and measure")
+    n_draws: int = Field(1000, ge=19, description="draws of other features, and of other pairs, a group and measure")
+    n_control_permutations: int = Field(199, ge=19, description="shuffles of every test of the controls")
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over the whole table")
+
+    @model_validator(mode="after")
+    def _two_dictionaries_each(self) -> Self:
+        for name, dictionaries in self.pairs.items():
+            if len(dictionaries) != 2 or dictionaries[0] == dictionaries[1]:
+                raise ValueError(f"pairs.{name}: expected two different dictionaries, got {dictionaries}")
+        if "words" in self.pairs:
+            raise ValueError("pairs.words: the words themselves have this name in all tables; choose another")
+        if len(set(self.measures)) != len(self.measures):
+            raise ValueError(f"measures must differ; got {self.measures}")
+        return self
+
+
 class GroundTruthParams(NotebookParams):
     """15_ground_truth: every tool of the suite on synthetic worlds whose features are known."""
 
