@@ -7,7 +7,13 @@ from helpers.corpus.opening import open_corpus
 from helpers.corpus.readers import HubCorpus, LocalCorpus
 from helpers.corpus.story_world import Probe, StoryWorld
 from helpers.corpus.token_batch import TokenBatch
-from helpers.corpus.tokenizer import build_tokenizer, load_tokenizer, tokenizer_fingerprint, tokenizer_for
+from helpers.corpus.tokenizer import (
+    build_tokenizer,
+    load_tokenizer,
+    tokenizer_fingerprint,
+    tokenizer_for,
+    train_bpe_tokenizer,
+)
 from helpers.corpus.tokenizing import stream_sequences, tokenize_corpus
 
 __all__ = [
@@ -30,5 +36,6 @@ __all__ = [
     "tokenize_corpus",
     "tokenizer_fingerprint",
     "tokenizer_for",
+    "train_bpe_tokenizer",
     "training_corpus",
 ]
