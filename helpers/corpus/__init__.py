@@ -1,5 +1,6 @@
 """Texts and their tokens: the story world, local and Hub texts, tokenising with masks."""
 
+from helpers.corpus.alignment import AlignedRows, RowUnits, align_rows, unit_token_ids
 from helpers.corpus.documents import Corpus, Document
 from helpers.corpus.ground_truth import CORE_PROBE_KINDS, concept_lookup, probes_of
 from helpers.corpus.held_out import PartOfCorpus, held_out_corpus, training_corpus
@@ -15,17 +16,22 @@ from helpers.corpus.tokenizer import (
     train_bpe_tokenizer,
 )
 from helpers.corpus.tokenizing import stream_sequences, tokenize_corpus
+from helpers.corpus.unit_texts import UnitBatch, unit_batch, unit_texts
 
 __all__ = [
     "CORE_PROBE_KINDS",
+    "AlignedRows",
     "Corpus",
     "Document",
     "HubCorpus",
     "LocalCorpus",
     "PartOfCorpus",
     "Probe",
+    "RowUnits",
     "StoryWorld",
     "TokenBatch",
+    "UnitBatch",
+    "align_rows",
     "build_tokenizer",
     "concept_lookup",
     "held_out_corpus",
@@ -38,4 +44,7 @@ __all__ = [
     "tokenizer_for",
     "train_bpe_tokenizer",
     "training_corpus",
+    "unit_batch",
+    "unit_texts",
+    "unit_token_ids",
 ]

@@ -8,6 +8,7 @@ concatenation of their tokens.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -32,9 +33,19 @@ def build_tokenizer(world: StoryWorld) -> PreTrainedTokenizerFast:
         A fast tokenizer with offsets; `decode(encode(text)) == text` for every text of the world. Other words become
         the unknown token.
     """
-    vocabulary = {text: number for number, text in enumerate((BOS, PAD, UNK, *world.vocabulary))}
+    return tokenizer_of_texts(world.vocabulary, split=_TOKEN)
+
+
+def tokenizer_of_texts(texts: Sequence[str], *, split: str | None = None) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are the given texts, after BOS, PAD and UNK.
+
+    Args:
+        split: regular expression of what is looked up; None looks up a whole text.
+    """
+    vocabulary = {text: number for number, text in enumerate(dict.fromkeys((BOS, PAD, UNK, *texts)))}
     tokenizer = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token=UNK))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_TOKEN), behavior="isolated")
+    if split is not None:
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(split), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return _with_special_tokens(tokenizer)
 
