@@ -38,16 +38,16 @@ def aligned_activations(
     Notes:
         One walk over the store; beside the result's non-zeros memory holds one block.
     """
-    blocks = [block for _, block in pooled_blocks(store, units, pool=pool, block_rows=block_rows)]
     indptr = np.zeros(units.n_units + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([np.diff(block.indptr) for block in blocks]), out=indptr[1:])
-    indices, data = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
-    at = 0
-    while blocks:
-        block = blocks.pop(0)  # released as soon as it is copied
-        indices[at : at + len(block.data)], data[at : at + len(block.data)] = block.indices, block.data
-        at += len(block.data)
-    return scipy.sparse.csr_array((data, indices, indptr), shape=(units.n_units, store.d_sae))
+    # Room for all values of the store; memory is taken only by what is written.
+    indices, data = np.empty(store.nnz, dtype=np.int32), np.empty(store.nnz, dtype=np.float32)
+    n_values = 0
+    for first, block in pooled_blocks(store, units, pool=pool, block_rows=block_rows):
+        part = slice(n_values, n_values + len(block.data))
+        indices[part], data[part] = block.indices, block.data
+        indptr[first + 1 : first + 1 + block.shape[0]] = n_values + block.indptr[1:]
+        n_values = part.stop
+    return scipy.sparse.csr_array((data[:n_values], indices[:n_values], indptr), shape=(units.n_units, store.d_sae))
 
 
 def pooled_blocks(
@@ -93,7 +93,7 @@ def pooled_blocks(
             data,
         )
         n_pooled = int(indptr[-1])
-        yield start, CsrRows(indptr, indices[:n_pooled].copy(), data[:n_pooled].copy(), store.d_sae)
+        yield start, CsrRows(indptr, indices[:n_pooled], data[:n_pooled], store.d_sae)
         start = stop
 
 
