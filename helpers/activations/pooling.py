@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from helpers.corpus import RowUnits
 
 POOLS = ("max", "mean", "last", "sum")
+# A model of words against one of pieces of words (story world, 300,000 words): of the pairs with correlation above 0.5, 80 %
+# of 620 stood for the same concept with "last", 79 % of 608 with "mean", 77 % of 463 with "max", 68 % of 464 with "sum".
+DEFAULT_POOL = "last"
 
 
 def aligned_activations(
-    store: ActivationStore, units: RowUnits, *, pool: str = "max", block_rows: int = 8192
+    store: ActivationStore, units: RowUnits, *, pool: str = DEFAULT_POOL, block_rows: int = 8192
 ) -> scipy.sparse.csr_array:
     """The activations of units: what the features do on the tokens that a unit consists of.
 
@@ -30,8 +33,8 @@ def aligned_activations(
         Returns (n_units, d_sae) float32, row u being unit u; rows of both sides of an alignment belong together.
     Args:
         units: one side of `align_rows`, of the batch that the store was made with.
-        pool: "max" (the strongest token), "mean" (over the unit's tokens, zeros included), "last" (the token that has
-            read the whole unit) or "sum".
+        pool: "last" (the token that has read the whole unit; the default, because it finds most partners), "mean" (over
+            the unit's tokens, zeros included), "max" (the strongest token) or "sum".
         block_rows: tokens read at once.
     Raises:
         ValueError: unknown pool; a store of other tokens, of pre-activations, or with negative values.
@@ -51,7 +54,7 @@ def aligned_activations(
 
 
 def pooled_blocks(
-    store: ActivationStore, units: RowUnits, *, pool: str = "max", block_rows: int = 8192
+    store: ActivationStore, units: RowUnits, *, pool: str = DEFAULT_POOL, block_rows: int = 8192
 ) -> Iterator[tuple[int, CsrRows]]:
     """`aligned_activations` a block at a time: (first unit, its rows and those after it).
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import scipy.sparse
 
-from helpers.activations.pooling import pooled_blocks
+from helpers.activations.pooling import DEFAULT_POOL, pooled_blocks
 from helpers.activations.store import ActivationStore
 
 if TYPE_CHECKING:
     from helpers.corpus import AlignedRows, RowUnits, TokenBatch
-
-DEFAULT_POOL = "max"
 
 
 @dataclass(frozen=True, eq=False)
