@@ -33,7 +33,7 @@ class _Sequence:
     text_hash: int = 0
 
 
-class _Sequencer:
+class Sequencer:
     """Cuts documents into sequences of one context, and builds batches from them.
 
     with_spans: find the tokens' places in the texts, if the tokenizer can tell them.
@@ -128,7 +128,7 @@ def tokenize_corpus(
     """
     if n_tokens < 1:
         raise ValueError(f"n_tokens is at least 1; got {n_tokens}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos, with_spans=True)
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos, with_spans=True)
     chosen: list[_Sequence] = []
     kept = 0
     with progress_bar(total=n_tokens, description="Tokenising", unit="tokens") as bar:
@@ -175,7 +175,7 @@ def stream_sequences(
     """
     if sequences_per_batch < 1:
         raise ValueError(f"sequences_per_batch is at least 1; got {sequences_per_batch}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos)
     sequences = islice(sequencer.sequences(corpus.documents(start_document)), skip_sequences, None)
     empty = skip_sequences == 0
     while chosen := list(islice(sequences, sequences_per_batch)):
