@@ -51,7 +51,13 @@ class LanguageModelParams(NotebookParams):
     revision: str | None = Field(None, description="pretrained only: commit or tag")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
-    tokenizer: str = Field("", description="train only: Hub name or folder; empty takes the story world's own")
+    tokenizer: str = Field(
+        "",
+        description="train only: bpe (trained on this corpus), a Hub name or a folder; empty takes the story world's own",
+    )
+    n_vocab: int = Field(
+        800, ge=260, description="tokenizer bpe only: its tokens, 256 bytes and the special ones included"
+    )
     architecture: Literal["gpt_neox", "gpt2"] = "gpt_neox"
     n_layers: int = Field(3, ge=1)
     d_model: int = Field(96, ge=8, description="residual width")
