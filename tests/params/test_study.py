@@ -216,9 +216,9 @@ def test_the_registry_names_parameters_and_earlier_notebooks_only(tmp_path, cont
     for name, entry in NOTEBOOKS.items():
         assert set(entry.reads) | set(entry.members) <= set(entry.params.model_fields)
         assert all(order.index(source) <= order.index(name) for source in entry.reads.values())
-        for key, (reading, listing) in entry.members.items():
-            assert key != reading
-            assert listing in NOTEBOOKS[entry.reads[reading]].params.model_fields
+        for key, (readings, listing) in entry.members.items():
+            assert key not in readings
+            assert all(listing in NOTEBOOKS[entry.reads[reading]].params.model_fields for reading in readings)
     assert runs_read("03_save_activations", study.params("03_save_activations", "main").model_dump()) == [
         ("dictionaries", "02_train_saes", "a"),
         ("dictionaries", "02_train_saes", "b"),
