@@ -225,6 +225,29 @@ def test_the_registry_names_parameters_and_earlier_notebooks_only(tmp_path, cont
     ]
 
 
+def test_the_second_dictionary_is_one_of_the_run_that_holds_it(tmp_path, content):
+    """Trap: with activations_b, dictionary_b was still looked for in the first run."""
+    content["notebooks"]["03_save_activations"]["runs"]["other"] = {
+        "dictionaries": ["b"], "corpus": {"kind": "story_world"},
+    }  # fmt: skip
+    content["notebooks"]["03_save_activations"]["runs"]["main"]["dictionaries"] = ["a"]
+    matching = content["notebooks"]["04_match_features"]["runs"]["main"]
+    matching["activations_b"] = "other"
+    study = load_study(write(tmp_path, content))
+    read = runs_read("04_match_features", study.params("04_match_features", "main").model_dump())
+    assert [run for _, _, run in read] == ["main", "other"]
+    for changed, message in (
+        ({"dictionary_a": "b", "dictionary_b": "a"}, "dictionary_b: 'a' is not among the dictionaries of 03_save_activations/other"),
+        ({"dictionary_a": "b", "dictionary_b": "a"}, "dictionary_a: 'b' is not among the dictionaries of 03_save_activations/main"),
+        ({"activations_b": "othr"}, "activations_b: 03_save_activations has no run 'othr'; did you mean 'other'?"),
+        ({"activations_b": ""}, "dictionary_b: 'b' is not among the dictionaries of 03_save_activations/main"),
+    ):  # fmt: skip
+        kept = dict(matching)
+        matching.update(changed)
+        assert any(message in line for line in problems(tmp_path, content))
+        matching.update(kept)
+
+
 def test_parameters_are_plain_json(tmp_path, content):
     """papermill passes nothing else."""
     for runs in load_study(write(tmp_path, content)).notebooks.values():
