@@ -149,7 +149,12 @@ def test_the_readme_commands_work(smoke_study, tmp_path):
         words = line.replace("demo", "smoke").split()
         if words[0] == "make":
             done = subprocess.run(
-                ["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+                ["make", "--dry-run", line.split()[1]],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
             )
             assert done.returncode == 0, f"{line}: {done.stderr}"
         elif words[:3] == ["python", "-m", "helpers"]:
