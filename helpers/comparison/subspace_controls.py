@@ -46,7 +46,7 @@ class SubspaceControls:
     def failures(self) -> list[str]:
         """A sentence for every kind and measure with more false alarms than a valid test may have."""
         return [
-            f"{kind}, {measure}: {rate.as_text()} false alarms, a valid test stays below {rate.bound:.1%}"
+            f"{kind}, {measure}: {rate.as_text()} false alarms, a valid test has at most {rate.bound:.1%}"
             for kind in MUST_HOLD
             for measure, rate in self.rates[kind].items()
             if not rate.within_bound

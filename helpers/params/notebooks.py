@@ -139,17 +139,28 @@ class SaveActivationsParams(NotebookParams):
     n_tokens: int = Field(
         300_000, ge=16, description="kept tokens (padding, BOS and other special tokens do not count)"
     )
+    only_words: list[str] = Field(
+        [],
+        description="keep only sentences with these whole words, equally many of each; none named: n_tokens of all texts",
+    )
+    max_samples: int = Field(200, ge=1, description="only_words: sentences of a word, at most")
     kind: Literal["feature_acts", "hidden_pre"] = Field(
         "feature_acts", description="post-activations, or pre-activations"
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="stored precision")
     batch_size: int = Field(32, ge=1, description="sequences in a forward pass")
     n_examples: int = Field(5, ge=1, le=100, description="top examples kept of every feature")
+    explanations: dict[str, str] = Field(
+        {}, description="dictionary -> JSON file of labels: an answer to the export, or Neuronpedia's explanations"
+    )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _consistent(self) -> Self:
         if len(set(self.dictionaries)) != len(self.dictionaries):
             raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        unknown = sorted(set(self.explanations) - set(self.dictionaries))
+        if unknown:
+            raise ValueError(f"explanations are for dictionaries of this run, {self.dictionaries}; got {unknown}")
         return self
 
 

@@ -48,7 +48,7 @@ def rate_table(rates: Mapping[str, Mapping[str, RejectionRate]], *, caption: str
     for name, by_measure in rates.items():
         row = {measure: rate.as_text() for measure, rate in by_measure.items()}
         bounds = [rate.bound for rate in by_measure.values() if rate.bound is not None]
-        rows[name] = row | {"false alarms stay below": f"{max(bounds):.1%}" if bounds else _NOTHING}
+        rows[name] = row | {"a valid test has at most": f"{max(bounds):.1%}" if bounds else _NOTHING}
     return table(rows, caption=caption)
 
 

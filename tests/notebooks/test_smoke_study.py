@@ -1,5 +1,6 @@
 """The whole flow on real input at a small size: every notebook runs, and its results mean what they claim."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import yaml
 
 from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
+from helpers.features import WordTable
 from helpers.matching import FeaturePairs, match_features
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +109,21 @@ def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
     assert families["n_pairs"] == metrics["n_pairs_above"] and families["children_b"] > 0
 
 
+def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
+    """So small a study has few features a group; what must hold at any size are the controls, and found beside truth."""
+    result = smoke_study.result("06_semantic_subspaces", "main")
+    metrics = result.metrics
+    assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
+    assert metrics["n_found_words"] >= 1
+    precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
+    assert len(precisions) > 5 and np.mean(precisions) > 0.4
+    rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
+    assert all((row["p_value"] is None) == (row["undefined"] is not None) for row in rows)
+    assert min(row["p_value"] for row in rows if row["p_value"] is not None) >= 1 / (
+        1 + result.params["n_permutations"]
+    )
+
+
 def test_families_are_kept_beyond_chance(smoke_study):
     metrics = smoke_study.result("17_feature_families", "main").metrics
     assert metrics["children_a"] > 10 and metrics["children_b"] > 10 and metrics["children_shuffled"] == 0
@@ -159,6 +177,23 @@ def test_a_notebook_runs_alone_with_papermill(smoke_study, tmp_path):
     assert alone["rsa"] == pytest.approx(main["rsa"], abs=1e-12)
 
 
+def test_a_balanced_sample_and_its_export(smoke_study, tmp_path):
+    """Sentences with chosen words only; what is to be labelled is exported."""
+    settings = ["-p", "study", "smoke", "-p", "runs_folder", str(smoke_study.runs_folder), "-p", "run", "balanced"]
+    words = ["Monday", "dog", "happy"]
+    path = tmp_path / "balanced.yaml"
+    path.write_text(
+        yaml.safe_dump({"only_words": words, "max_samples": 30, "dictionaries": ["a"], "kind": "feature_acts"})
+    )
+    papermill_alone("03_save_activations", tmp_path / "out.ipynb", *settings, "-f", str(path))
+    result = smoke_study.result("03_save_activations", "balanced")
+    found = WordTable.load(result.artifact("words"))
+    counts = [sum(found.words[number] == word for number in found.word_ids) for word in words]
+    assert min(counts) >= 30 and found.n_tokens < 30 * len(words) * 40  # sentences of the story world are short
+    exported = json.loads(result.artifact("to_label_a").read_text(encoding="utf-8"))
+    assert exported["d_sae"] == smoke_study.result("02_train_saes", "a").params["d_sae"] and exported["features"]
+
+
 def test_the_readme_commands_work(smoke_study, tmp_path):
     """Every command line of the README, with the smoke study in place of the demo and nothing left to run."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -170,7 +205,12 @@ def test_the_readme_commands_work(smoke_study, tmp_path):
         words = line.replace("demo", "smoke").split()
         if words[0] == "make":
             done = subprocess.run(
-                ["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+                ["make", "--dry-run", line.split()[1]],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
             )
             assert done.returncode == 0, f"{line}: {done.stderr}"
         elif words[:3] == ["python", "-m", "helpers"]:
