@@ -178,7 +178,10 @@ class MatchFeaturesParams(NotebookParams):
 
     activations: str = Field(min_length=1, description="run of 03_save_activations")
     dictionary_a: str = Field(description="one of its dictionaries")
-    dictionary_b: str = Field(description="another of its dictionaries")
+    activations_b: str = Field(
+        "", description="run of 03_save_activations that holds dictionary_b, if it is another; '' = the same run"
+    )
+    dictionary_b: str = Field(description="another dictionary of that run, or one of activations_b")
     method: Literal["nearest", "mutual", "one_to_one", "hungarian", "ot"] = "one_to_one"
     direction: Literal["a_to_b", "b_to_a"] = Field(
         "b_to_a", description="nearest only: for each feature of the first, its best of the second"

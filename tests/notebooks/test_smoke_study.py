@@ -103,6 +103,27 @@ def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
     )
 
 
+def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
+    """Its words are in pieces; rows are the units that both models have whole, in all notebooks that read the pairs."""
+    matching = smoke_study.result("04_match_features", "a_c")
+    metrics = matching.metrics
+    assert (
+        0.5 < metrics["share_one_to_one"] < 0.95 and metrics["tokens_per_unit_b"] > 1.1 > metrics["tokens_per_unit_a"]
+    )
+    assert max(metrics["lost_share_a"], metrics["lost_share_b"]) < 0.05
+    a, c = (ActivationStore.open(matching.artifact("units") / side, verify=True) for side in "ab")
+    assert a.n_tokens == c.n_tokens == metrics["n_units"] and np.array_equal(a.token_ids, c.token_ids)
+    assert metrics["n_pairs_above"] > 20 and metrics["chance_corr_99"] < 0.3
+    for score in ("same_concept", "same_top_tokens"):
+        assert metrics[score] > 3 * metrics[f"{score}_null"] and metrics[f"{score}_unseen"] > 0.7 * metrics[score]
+    compared = smoke_study.result("05_compare_spaces", "a_c")
+    assert compared.metrics["tokens"][-1] == metrics["n_units"]
+    assert compared.metrics["n_pairs_by_tokens"][-1] == compared.metrics["n_pairs"] == metrics["n_pairs_above"]
+    assert compared.metrics["rsa"] > compared.metrics["rsa_null_mean"] and compared.metrics["rsa_p"] < 0.05
+    families = smoke_study.result("17_feature_families", "a_c").metrics
+    assert families["n_pairs"] == metrics["n_pairs_above"] and families["children_b"] > 0
+
+
 def test_families_are_kept_beyond_chance(smoke_study):
     metrics = smoke_study.result("17_feature_families", "main").metrics
     assert metrics["children_a"] > 10 and metrics["children_b"] > 10 and metrics["children_shuffled"] == 0
@@ -114,7 +135,7 @@ def test_families_are_kept_beyond_chance(smoke_study):
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
     report = smoke_study.folder / "report" / "index.html"
     assert smoke_study.output.rstrip().endswith(f"report: {report}")
-    assert "Matched features: same concept" in smoke_study.output
+    assert "Matched features of a and b: same concept" in smoke_study.output
     page = report.read_text(encoding="utf-8")
     assert "Smoke test: the demo study, small" in page and "have no result" not in page
 

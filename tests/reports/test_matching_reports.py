@@ -30,6 +30,18 @@ def meanings():
     return Meanings(tokens_a, np.array([[1, 1], [7, 7], [7, 7], [4, 8]]), np.array([*"xyzxz"]), np.array([*"xyzx"]))
 
 
+def test_the_alignment_table_shows_both_sides():
+    report = {
+        "n_units": 12_875, "share_one_to_one": 0.727, "tokens_per_unit_a": 1.005, "tokens_per_unit_b": 1.549,
+        "lost_share_a": 0.001, "lost_share_b": 0.25, "n_documents": 105, "n_documents_only_a": 58, "n_documents_only_b": 0,
+    }  # fmt: skip
+    html = matching_tables.alignment_table(report, ("wide", "narrow"))
+    first, second = html.split("dictionary wide")[1].split("dictionary narrow")
+    assert [text in first for text in ("1.00", "0.1%", "58", "1.55")] == [True, True, True, False]
+    assert all(text in second for text in ("1.55", "25.0%", ">0<"))
+    assert "12,875 units in the 105 documents that both have; 73% of them are one token in both" in html
+
+
 def rows_in_space(rng, n, noise):
     x = rng.standard_normal((n, 4))
     return x, x + noise * rng.standard_normal((n, 4))
