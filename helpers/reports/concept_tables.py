@@ -25,7 +25,7 @@ def group_table(features: Mapping[str, Mapping[str, ConceptFeatures]], *, captio
         for model, by_group in features.items():
             row[f"features in {model}"] = f"{by_group[name].n:,}"
             row[f"most found in {model} by"] = _finders(by_group[name])
-        rows[name] = row
+        rows[name.replace("_", " ")] = row
     return table(rows, caption=caption)
 
 
@@ -40,11 +40,10 @@ def truth_table(scores: Mapping[str, Mapping[str, TruthScore]], *, caption: str 
         row: dict[str, str] = {}
         for model, by_group in scores.items():
             score = by_group[name]
-            row[f"found / true in {model}"] = f"{score.n_found:,} / {score.n_true:,}"
-            row[f"precision in {model}"] = _share(score.precision)
-            row[f"of random features in {model}"] = _share(score.chance)
-            row[f"recall in {model}"] = _share(score.recall)
-        rows[name] = row
+            row[f"{model}: found / true"] = f"{score.n_found:,} / {score.n_true:,}"
+            row[f"{model}: precision (random features)"] = f"{_share(score.precision)} ({_share(score.chance)})"
+            row[f"{model}: recall"] = _share(score.recall)
+        rows[name.replace("_", " ")] = row
     return table(rows, caption=caption)
 
 
