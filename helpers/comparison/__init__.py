@@ -1,6 +1,7 @@
 """Two spaces beside their nulls, one layer pair beside its controls, and every layer pair of two models in one grid."""
 
 from helpers.comparison.conditions import ConditionScores, matched_rows, score_conditions
+from helpers.comparison.filtered_pairs import filter_matching
 from helpers.comparison.grid import LayerGrid
 from helpers.comparison.layer_pair import LayerPairScores
 from helpers.comparison.matched_sides import MatchedSides, load_sides, open_sides
@@ -19,6 +20,7 @@ __all__ = [
     "LayerPairScores",
     "MatchedSides",
     "MatchedSpaces",
+    "filter_matching",
     "load_matched_spaces",
     "load_sides",
     "matched_rows",

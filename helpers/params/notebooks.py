@@ -233,6 +233,13 @@ class CompareSpacesParams(NotebookParams):
     )
     space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the rows")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation are left out")
+    marks: list[str] = Field(
+        [], description="words that stand for no concept, beside the usual marks and special tokens"
+    )
+    min_density: float = Field(
+        1e-4, ge=0, le=1, description="the rarity filter: share of tokens on which both partners fire, at least"
+    )
+    max_density: float = Field(0.1, ge=0, le=1, description="the density filter: at most")
     measures: list[str] = Field(
         ["svcca", "rsa", "linear_cka", "linear_cka_debiased", "knn_jaccard"],
         min_length=1,

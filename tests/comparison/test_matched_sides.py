@@ -10,7 +10,7 @@ import scipy.sparse
 from transformers import PreTrainedTokenizerFast
 
 from helpers.activations import ActivationStore
-from helpers.comparison import load_matched_spaces, load_sides, open_sides
+from helpers.comparison import filter_matching, load_matched_spaces, load_sides, open_sides
 from helpers.corpus import StoryWorld, align_rows, concept_lookup, tokenize_corpus, train_bpe_tokenizer
 from helpers.features import top_examples
 from helpers.matching import match_features
@@ -296,3 +296,21 @@ def test_units_cover_what_alignment_says(two_tokenizers, tokens, pieces):
     sides = open_sides(two_tokenizers.read, matching, folder=two_tokenizers.folder / "units")
     cut = tokenize_corpus(StoryWorld(), pieces, context_size=64, n_tokens=2 * tokens.n_tokens)
     assert sides.alignment == align_rows(tokens, cut).report()
+
+
+def test_pairs_are_filtered_by_the_words_of_both_sides(project, tokens, tokenizer):
+    """Two features of each side, one fires on full stops and one on another word; both pairs correlate perfectly."""
+    stop, word = (tokens.token_ids() == tokenizer(text)["input_ids"][0] for text in (".", " the"))
+    assert min(stop.sum(), word.sum()) > 10
+    acts = scipy.sparse.csr_array(np.stack([stop, word], axis=1).astype(float) * np.linspace(1, 2, len(stop))[:, None])
+    project.add_run("marks", tokens, a=("words", acts), b=("words", acts))
+    matching = project.matching() | {"activations": "marks"}
+    sides = open_sides(project.read, matching, folder=project.folder / "units")
+    pairs = project.finish_matching(sides, matching)
+    report = filter_matching(project.read, "m", pairs, min_density=0.0, max_density=1.0)
+    assert [step.n_removed for step in report.steps] == [0, 1, 0, 0, 0]
+    assert (report.pairs.ids_a.tolist(), report.pairs.ids_b.tolist()) == ([1], [1])
+    everything = filter_matching(project.read, "m", pairs, marks=["the"], min_density=0.0, max_density=1.0)
+    assert everything.pairs.n_pairs == 0 and everything.messages[-1].endswith("there was no pair left to filter")
+    too_dense = filter_matching(project.read, "m", pairs, max_density=0.0)
+    assert too_dense.steps[-1].n_removed == 1

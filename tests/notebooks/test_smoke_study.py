@@ -88,6 +88,21 @@ def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
     assert result.metrics["rsa_by_tokens"][-1] == pytest.approx(result.metrics["rsa"], abs=1e-12)
 
 
+def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
+    """So small a study has few features a group; what must hold at any size are the controls, and found beside truth."""
+    result = smoke_study.result("06_semantic_subspaces", "main")
+    metrics = result.metrics
+    assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
+    assert metrics["n_found_words"] >= 1
+    precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
+    assert len(precisions) > 5 and np.mean(precisions) > 0.4
+    rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
+    assert all((row["p_value"] is None) == (row["undefined"] is not None) for row in rows)
+    assert min(row["p_value"] for row in rows if row["p_value"] is not None) >= 1 / (
+        1 + result.params["n_permutations"]
+    )
+
+
 def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
     """Its words are in pieces; rows are the units that both models have whole, in all notebooks that read the pairs."""
     matching = smoke_study.result("04_match_features", "a_c")
@@ -107,21 +122,6 @@ def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
     assert compared.metrics["rsa"] > compared.metrics["rsa_null_mean"] and compared.metrics["rsa_p"] < 0.05
     families = smoke_study.result("17_feature_families", "a_c").metrics
     assert families["n_pairs"] == metrics["n_pairs_above"] and families["children_b"] > 0
-
-
-def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
-    """So small a study has few features a group; what must hold at any size are the controls, and found beside truth."""
-    result = smoke_study.result("06_semantic_subspaces", "main")
-    metrics = result.metrics
-    assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
-    assert metrics["n_found_words"] >= 1
-    precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
-    assert len(precisions) > 5 and np.mean(precisions) > 0.4
-    rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
-    assert all((row["p_value"] is None) == (row["undefined"] is not None) for row in rows)
-    assert min(row["p_value"] for row in rows if row["p_value"] is not None) >= 1 / (
-        1 + result.params["n_permutations"]
-    )
 
 
 def test_families_are_kept_beyond_chance(smoke_study):

@@ -35,12 +35,12 @@ def test_a_row_a_group_with_its_score_and_what_it_rests_on(scored):
     header, row = cells(subspace_table(scored, "features", measure="rsa", caption="c"))
     shown = dict(zip(header, row, strict=True))
     (score,) = [row.score for row in scored.of("group", "features") if row.score.measure == "rsa"]
-    assert shown["features"] == "24 and 24" and shown["pairs"] == "24" and shown["same word"] == "100%"
-    assert shown["score"] == f"{score.shuffled.score:.2f}" and shown["calibrated"] == f"{score.shuffled.calibrated:.2f}"
+    assert shown["pairs (features)"] == "24 (24, 24)" and shown["same word"] == "100%"
+    assert shown["score"] == f"{score.shuffled.score:.2f}"
     assert shown["one pair a word"] == f"{score.one_a_word.score:.2f}, p {score.one_a_word.p_value:.2g}"
-    assert shown["without"].endswith(f"({score.largest_drop[0]})")
+    assert shown["without a word"].endswith(f"({score.largest_drop[0]})")
     assert shown["other matched pairs"] == "–"  # not asked for
-    assert "rsa" in shown["above chance by"]
+    assert "rsa" in shown["found by"]
 
 
 def test_a_group_that_is_not_found_has_a_reason_and_others_none(scored):
