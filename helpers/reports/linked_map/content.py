@@ -140,7 +140,7 @@ class LinkedMap:
 def pack(value: Any) -> str:
     """JSON, compressed and in base64, so that a page can hold it; equal values give equal text."""
     raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(raw, compresslevel=9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode()
 
 
 def unpack(text: str) -> Any:

@@ -11,6 +11,9 @@ function rgb(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 }
 
+const HUE_VALUES = HUES.map(rgb);
+const RAMP_VALUES = RAMP.map(rgb);
+
 function isDark() {
   return document.documentElement.dataset.theme === "dark";
 }
@@ -19,7 +22,7 @@ function ramp(share) {
   // The darkest blues would vanish on a dark page, the lightest yellows on a white one.
   const shown = isDark() ? 0.22 + 0.78 * share : 0.93 * share;
   const at = Math.min(0.9999, Math.max(0, shown)) * (RAMP.length - 1), low = Math.floor(at);
-  const [p, q] = [rgb(RAMP[low]), rgb(RAMP[low + 1])];
+  const p = RAMP_VALUES[low], q = RAMP_VALUES[low + 1];
   return p.map((value, channel) => Math.round(value + (q[channel] - value) * (at - low)));
 }
 
@@ -58,12 +61,25 @@ function colourModes(sides, pairs, valueName) {
   return modes;
 }
 
-function colourOf(mode, s, i) {
-  if (mode.kind === "scale") {
-    const share = mode.share(mode.values[s][i]);
-    return share === null ? { rgb: NOTHING, shape: 0, key: -1 } : { rgb: ramp(share), shape: 0, key: 0 };
+// Colour, shape and legend key of every point, made once a mode and theme.
+function paint(mode, s, n) {
+  const theme = isDark() ? "dark" : "light", name = `${theme}${s}`;
+  mode.painted = mode.painted || {};
+  if (mode.painted[name]) return mode.painted[name];
+  const painted = { rgb: new Uint8Array(3 * n), shapes: new Float32Array(n), keys: new Int32Array(n) };
+  for (let i = 0; i < n; i++) {
+    let colour = NOTHING, key = -1;
+    if (mode.kind === "scale") {
+      const share = mode.share(mode.values[s][i]);
+      if (share !== null) { colour = ramp(share); key = 0; }
+    } else if (mode.codes[s][i] >= 0) {
+      key = mode.codes[s][i];
+      colour = HUE_VALUES[key % HUES.length];
+      painted.shapes[i] = Math.floor(key / HUES.length) % SHAPES;
+    }
+    painted.rgb.set(colour, 3 * i);
+    painted.keys[i] = key;
   }
-  const code = mode.codes[s][i];
-  if (code < 0) return { rgb: NOTHING, shape: 0, key: -1 };
-  return { rgb: rgb(HUES[code % HUES.length]), shape: Math.floor(code / HUES.length) % SHAPES, key: code };
+  mode.painted[name] = painted;
+  return painted;
 }

@@ -180,11 +180,9 @@ class App {
   restyle() {
     const size = (n) => Math.min(9, Math.max(4.5, 190 / Math.sqrt(n) + 3));
     this.plots.forEach((plot, s) => {
-      plot.restyle((i) => {
-        const look = colourOf(this.mode, s, i);
-        const chosen = (!this.picked || this.picked[s].has(i)) && (!this.hits || this.hits[s][i] === 1);
-        return { rgb: look.rgb, shape: look.shape, visible: !this.hidden.has(look.key), strong: chosen };
-      }, size(plot.side.n));
+      const picked = this.picked && this.picked[s], hits = this.hits && this.hits[s];
+      const chosen = (i) => (!picked || picked.has(i)) && (!hits || hits[i] === 1);
+      plot.restyle(paint(this.mode, s, plot.side.n), this.hidden, chosen, size(plot.side.n));
       plot.drawPoints();
     });
     showLegend(this);

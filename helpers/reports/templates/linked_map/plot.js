@@ -149,20 +149,23 @@ class Plot {
     return best;
   }
 
-  // look(i) -> {rgb, shape, visible, strong}; weak points are drawn first and faint.
-  restyle(look, size) {
-    const weak = [], strong = [];
-    for (let i = 0; i < this.side.n; i++) {
-      const one = look(i);
-      this.visible[i] = one.visible ? 1 : 0;
-      if (!one.visible) continue;
-      (one.strong ? strong : weak).push(i);
-      const faint = one.strong ? 235 : 38;
-      this.colours.set([...one.rgb, faint], 4 * i);
-      this.shapes[i] = one.shape;
-      this.sizes[i] = (one.strong ? size : size * 0.8) * this.ratio;
+  // painted: of `paint`; hidden: legend keys; chosen(i): whether a point stands out. Others are drawn first and faint.
+  restyle(painted, hidden, chosen, size) {
+    const n = this.side.n, order = new Uint32Array(n), { rgb, shapes, keys } = painted;
+    let weak = 0, strong = n;
+    this.shapes.set(shapes);
+    for (let i = 0; i < n; i++) {
+      const shown = !hidden.has(keys[i]);
+      this.visible[i] = shown ? 1 : 0;
+      if (!shown) continue;
+      const stands = chosen(i);
+      if (stands) order[--strong] = i; else order[weak++] = i;
+      this.colours[4 * i] = rgb[3 * i]; this.colours[4 * i + 1] = rgb[3 * i + 1]; this.colours[4 * i + 2] = rgb[3 * i + 2];
+      this.colours[4 * i + 3] = stands ? 235 : 38;
+      this.sizes[i] = (stands ? size : size * 0.8) * this.ratio;
     }
-    this.drawn = Uint32Array.from([...weak, ...strong]);
+    order.copyWithin(weak, strong);
+    this.drawn = order.subarray(0, weak + n - strong);
     if (!this.gl) return;
     const gl = this.gl;
     for (const [name, values] of [["a_colour", this.colours], ["a_shape", this.shapes], ["a_size", this.sizes]]) {
