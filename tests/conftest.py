@@ -57,6 +57,7 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
                 }
             },
             "16_layer_grid": {"runs": {"main": {"pairs": ["a0_b0"]}}},
+            "17_feature_families": {"runs": {"main": {"matching": "main"}}},
         },
     }
 

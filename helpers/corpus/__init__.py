@@ -1,7 +1,7 @@
 """Texts and their tokens: the story world, local and Hub texts, tokenising with masks."""
 
 from helpers.corpus.documents import Corpus, Document
-from helpers.corpus.ground_truth import CORE_PROBE_KINDS, concept_lookup, probes_of
+from helpers.corpus.ground_truth import CORE_PROBE_KINDS, concept_lookup, concept_words, kind_lookup, probes_of
 from helpers.corpus.held_out import PartOfCorpus, held_out_corpus, training_corpus
 from helpers.corpus.opening import open_corpus
 from helpers.corpus.readers import HubCorpus, LocalCorpus
@@ -22,7 +22,9 @@ __all__ = [
     "TokenBatch",
     "build_tokenizer",
     "concept_lookup",
+    "concept_words",
     "held_out_corpus",
+    "kind_lookup",
     "load_tokenizer",
     "open_corpus",
     "probes_of",

@@ -25,3 +25,24 @@ def concept_lookup(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Callab
     if not isinstance(corpus, StoryWorld):
         return None
     return lambda token_id: corpus.concept_of(str(tokenizer.decode([token_id])))
+
+
+def kind_lookup(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Callable[[int], str | None] | None:
+    """As `concept_lookup`, for the widest kind of the token's concept: Monday is a weekday, that is calendar, that is time."""
+    concept_of = concept_lookup(corpus, tokenizer)
+    if concept_of is None or not isinstance(corpus, StoryWorld):
+        return None
+    wider = corpus.taxonomy
+
+    def kind_of(token_id: int) -> str | None:
+        kind = concept_of(token_id)
+        while kind in wider:
+            kind = wider[kind]
+        return kind
+
+    return kind_of
+
+
+def concept_words(corpus: Corpus) -> dict[str, tuple[str, ...]]:
+    """Concept -> its words, the most frequent first; empty for a corpus without known concepts."""
+    return corpus.concepts if isinstance(corpus, StoryWorld) else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.stats import beta
@@ -23,6 +23,17 @@ TIE_TOLERANCE = 1e-9
 CONFIDENCE = 0.95
 
 NullKind = Literal["pairing", "random_matrix", "features"]
+
+
+class Scale(Protocol):
+    """What a result must know of its score; a `Measure` is one."""
+
+    @property
+    def name(self) -> str: ...  # pragma: no cover
+    @property
+    def direction(self) -> Literal["similarity", "distance"]: ...  # pragma: no cover
+    @property
+    def ideal(self) -> float: ...  # pragma: no cover
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +171,7 @@ def _null_scores(entry: Measure, comparison: Comparison, n_permutations: int, se
 
 
 def summarise(
-    entry: Measure, score: float, null: np.ndarray, n_rows: int, settings: dict[str, Any], *, null_kind: NullKind
+    entry: Scale, score: float, null: np.ndarray, n_rows: int, settings: dict[str, Any], *, null_kind: NullKind
 ) -> PermutationResult:
     """A score and its null scores, as a result.
 

@@ -3,6 +3,7 @@
 from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusParams, StoryWorldParams
 from helpers.params.notebooks import (
     CompareSpacesParams,
+    FeatureFamiliesParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -19,6 +20,7 @@ __all__ = [
     "NOTEBOOKS",
     "CompareSpacesParams",
     "CorpusParams",
+    "FeatureFamiliesParams",
     "GroundTruthParams",
     "HubCorpusParams",
     "LanguageModelParams",

@@ -263,3 +263,17 @@ class LayerGridParams(NotebookParams):
         if len(set(self.pairs)) != len(self.pairs):
             raise ValueError(f"pairs must differ; got {self.pairs}")
         return self
+
+
+class FeatureFamiliesParams(NotebookParams):
+    """17_feature_families: which features fire together inside a model, and do matched features keep their families?"""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens are in no family")
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as matched")
+    min_cover: float = Field(0.7, gt=0.1, le=1, description="least cover of a child by its parent; 1 = always there")
+    min_ratio: float = Field(2.0, gt=1, description="a parent fires on at least so many times as many tokens")
+    min_jaccard: float = Field(0.2, ge=0, le=1, description="least overlap of two features tied in a group")
+    alpha: float = Field(0.01, gt=0, lt=1, description="false discovery rate accepted for co-firing pairs")
+    n_shuffles: int = Field(3, ge=1, description="shuffled copies of each store for the co-firing null")
+    n_permutations: int = Field(1000, ge=1, description="shuffles of partners, of concepts and of words")

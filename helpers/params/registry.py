@@ -11,6 +11,7 @@ from typing import Any
 
 from helpers.params.notebooks import (
     CompareSpacesParams,
+    FeatureFamiliesParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -59,6 +60,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         members={"conditions": ("activations", "dictionaries")},
     ),
     "16_layer_grid": NotebookEntry(LayerGridParams, reads={"pairs": "16_layer_pairs"}),
+    "17_feature_families": NotebookEntry(FeatureFamiliesParams, reads={"matching": "04_match_features"}),
 }
 
 

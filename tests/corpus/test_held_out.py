@@ -1,4 +1,11 @@
-from helpers.corpus import concept_lookup, held_out_corpus, probes_of, training_corpus
+from helpers.corpus import (
+    concept_lookup,
+    concept_words,
+    held_out_corpus,
+    kind_lookup,
+    probes_of,
+    training_corpus,
+)
 from helpers.params import LocalCorpusParams, StoryWorldParams
 
 
@@ -34,3 +41,7 @@ def test_only_the_world_knows_answers_and_concepts(tmp_path, world, tokenizer):
     concept_of = concept_lookup(world, tokenizer)
     monday, bos = tokenizer.convert_tokens_to_ids(" Monday"), tokenizer.bos_token_id
     assert concept_of(monday) == "weekday" and concept_of(bos) is None
+    assert kind_lookup(other, tokenizer) is None and concept_words(other) == {}
+    kind_of = kind_lookup(world, tokenizer)
+    assert kind_of(monday) == "time" and kind_of(bos) is None  # weekday < calendar < time
+    assert sorted(concept_words(world)["weekday"])[:2] == ["Friday", "Monday"]

@@ -70,6 +70,14 @@ def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
         assert result.metrics[f"{measure}_p"] == pytest.approx(smallest)
 
 
+def test_families_are_kept_beyond_chance(smoke_study):
+    metrics = smoke_study.result("17_feature_families", "main").metrics
+    assert metrics["children_a"] > 10 and metrics["children_b"] > 10 and metrics["children_shuffled"] == 0
+    for question in ("groups", "company"):
+        assert metrics[f"{question}_kept"] > metrics[f"{question}_null"]
+        assert metrics[f"{question}_p"] < 0.05
+
+
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
     report = smoke_study.folder / "report" / "index.html"
     assert smoke_study.output.rstrip().endswith(f"report: {report}")

@@ -23,6 +23,7 @@ ALL = [
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
+    "17_feature_families/main",
 ]
 
 
@@ -86,6 +87,7 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
+        "17_feature_families/main": "04_match_features/main is stale",
     }
     assert played.play() == [name for name in ALL[3:]]
     assert set(played.states().values()) == {"fresh"}
@@ -104,13 +106,15 @@ def test_an_edited_notebook_makes_its_runs_and_their_dependants_stale(played):
     assert played.reasons() == {
         "04_match_features/main": "the notebook changed",
         "05_compare_spaces/main": "04_match_features/main is stale",
+        "17_feature_families/main": "04_match_features/main is stale",
     }
 
 
 def test_a_stage_that_was_run_again_by_hand_makes_its_dependants_stale(played):
     params = played.study.params("04_match_features", "main")
     start_stage("04_match_features", params).finish()
-    assert played.reasons() == {"05_compare_spaces/main": "04_match_features/main was run again"}
+    reason = "04_match_features/main was run again"
+    assert played.reasons() == {"05_compare_spaces/main": reason, "17_feature_families/main": reason}
 
 
 def test_a_lost_artifact_or_a_broken_result_is_stale(played):

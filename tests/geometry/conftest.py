@@ -1,0 +1,20 @@
+"""Firings with planted families."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.geometry import planted_families
+from helpers.matching.pairs import make_pairs
+
+
+@pytest.fixture(scope="session")
+def planted():
+    return planted_families(seed=0)
+
+
+def pairs_of(ids_a, ids_b, *, d_sae_a, d_sae_b):
+    """Pairs of these features, all with correlation 1."""
+    settings = {"d_sae_a": d_sae_a, "d_sae_b": d_sae_b, "direction": "a_to_b"}
+    return make_pairs(np.asarray(ids_a), np.asarray(ids_b), np.ones(len(ids_a)), settings=settings)
