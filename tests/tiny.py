@@ -1,16 +1,29 @@
 """A tiny random model with the story world's tokenizer, for all tests (read-only); a plugin of the root conftest."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from helpers.corpus import StoryWorld, build_tokenizer, tokenize_corpus
+from helpers.corpus import Document, StoryWorld, build_tokenizer, tokenize_corpus
 from helpers.models import load_model
 
 HOOK = "blocks.0.hook_resid_post"
 CONTEXT = 64
+
+
+class Texts:
+    """A corpus of given texts."""
+
+    name = "given texts"
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+
+    def documents(self, start: int = 0) -> Iterator[Document]:
+        return (Document(index, text) for index, text in list(enumerate(self.texts))[start:])
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ _PRONOUNS = {"female": ("she", "her", "her"), "male": ("he", "his", "him")}
 
 @dataclass(frozen=True)
 class Probe:
-    """A prompt whose next token is determined: `answer` and `alternatives` are token texts with their space."""
+    """A prompt whose next word is determined: `answer` and `alternatives` are words with the space before them."""
 
     kind: str
     prompt: str

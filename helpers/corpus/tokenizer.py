@@ -1,22 +1,28 @@
-"""Tokenizers: the story world's own (one word, one token), any Hugging Face one, and a fingerprint of what one does.
+"""Tokenizers: the story world's own (one word, one token), a small one trained on a corpus, any Hugging Face one, and a
+fingerprint of what one does.
 
-The world's tokenizer spaces words as GPT-2 does: the space before a word belongs to its token, so that texts are the
-plain concatenation of their tokens.
+The first two space words as GPT-2 does: the space before a word belongs to its token, so that texts are the plain
+concatenation of their tokens.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from huggingface_hub.errors import HfHubHTTPError
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import StoryWorld
 
 BOS, PAD, UNK = "<|bos|>", "<|pad|>", "<|unk|>"
+#: What `tokenizer_for` takes for "train one on this corpus".
+BPE = "bpe"
+N_BPE_DOCUMENTS = 2000  # of the story world 200,000 words: every word often enough, counted in a second
 _TOKEN = r" ?[A-Za-z]+| ?[^\sA-Za-z]|\s"
 
 
@@ -27,10 +33,76 @@ def build_tokenizer(world: StoryWorld) -> PreTrainedTokenizerFast:
         A fast tokenizer with offsets; `decode(encode(text)) == text` for every text of the world. Other words become
         the unknown token.
     """
-    vocabulary = {text: number for number, text in enumerate((BOS, PAD, UNK, *world.vocabulary))}
+    return tokenizer_of_texts(world.vocabulary, split=_TOKEN)
+
+
+def tokenizer_of_texts(texts: Sequence[str], *, split: str | None = None) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are the given texts, after BOS, PAD and UNK.
+
+    Args:
+        split: regular expression of what is looked up; None looks up a whole text.
+    """
+    vocabulary = {text: number for number, text in enumerate(dict.fromkeys((BOS, PAD, UNK, *texts)))}
     tokenizer = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token=UNK))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_TOKEN), behavior="isolated")
+    if split is not None:
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(split), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
+    return _with_special_tokens(tokenizer)
+
+
+def train_bpe_tokenizer(corpus: Corpus, *, n_vocab: int, n_documents: int = N_BPE_DOCUMENTS) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of the corpus's first documents: frequent words become one token, others are split.
+
+    Args:
+        n_vocab: tokens in all: three special ones, 256 bytes, and the most frequent merges.
+        n_documents: documents that are counted.
+    Returns:
+        A fast tokenizer with offsets; the same documents give the same one. `decode(encode(text)) == text` for any text,
+        because every byte is a token.
+    Raises:
+        ValueError: n_vocab leaves no room for a merge; the corpus has too little text for so many merges.
+    """
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    smallest = len(alphabet) + 4
+    if n_vocab < smallest:
+        raise ValueError(f"n_vocab is at least {smallest}: three special tokens, 256 bytes, a merge; got {n_vocab}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab, special_tokens=[BOS, PAD, UNK], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator((document.text for document in islice(corpus.documents(), n_documents)), trainer)
+    found = tokenizer.get_vocab_size()
+    if found != n_vocab:
+        raise ValueError(f"expected text for {n_vocab} tokens in {corpus.name}; got {found}; lower n_vocab to it")
+    return _with_special_tokens(tokenizer)
+
+
+def tokenizer_for(
+    corpus: Corpus, *, name_or_path: str = "", n_vocab: int = 800, revision: str | None = None
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a new model.
+
+    Args:
+        name_or_path: Hub name or folder; "bpe" trains one on the corpus; empty takes the story world's own.
+        n_vocab: "bpe" only: tokens in all.
+    Raises:
+        ValueError: no name is given and the corpus has no tokenizer of its own; the named one cannot be loaded; for
+            "bpe" as `train_bpe_tokenizer`.
+    """
+    if name_or_path == BPE:
+        return train_bpe_tokenizer(corpus, n_vocab=n_vocab)
+    if name_or_path:
+        return load_tokenizer(name_or_path, revision=revision)
+    if isinstance(corpus, StoryWorld):
+        return build_tokenizer(corpus)
+    raise ValueError(
+        f"{corpus.name} has no tokenizer of its own; set `tokenizer` to bpe (train one), a Hub name or a folder"
+    )
+
+
+def _with_special_tokens(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
@@ -38,19 +110,6 @@ def build_tokenizer(world: StoryWorld) -> PreTrainedTokenizerFast:
         unk_token=UNK,
         clean_up_tokenization_spaces=False,
     )
-
-
-def tokenizer_for(corpus: Corpus, *, name_or_path: str = "", revision: str | None = None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a new model: a named one, or by default the story world's own.
-
-    Raises:
-        ValueError: no name is given and the corpus has no tokenizer of its own, or the named one cannot be loaded.
-    """
-    if name_or_path:
-        return load_tokenizer(name_or_path, revision=revision)
-    if isinstance(corpus, StoryWorld):
-        return build_tokenizer(corpus)
-    raise ValueError(f"{corpus.name} has no tokenizer of its own; set `tokenizer` to a Hub name or a folder, e.g. gpt2")
 
 
 def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> PreTrainedTokenizerBase:

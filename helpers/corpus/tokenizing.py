@@ -6,7 +6,9 @@ on the right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -20,10 +22,26 @@ from helpers.progress import progress_bar
 _DOCUMENTS_AT_ONCE = 512
 
 
-class _Sequencer:
-    """Cuts documents into sequences of one context, and builds batches from them."""
+@dataclass(frozen=True)
+class _Sequence:
+    """Token ids without BOS, from position `start` of a document on; with spans: (start, stop) of each, and the text's hash."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, context_size: int, prepend_bos: bool) -> None:
+    document: int
+    start: int
+    ids: list[int]
+    spans: Sequence[tuple[int, int]] = ()
+    text_hash: int = 0
+
+
+class Sequencer:
+    """Cuts documents into sequences of one context, and builds batches from them.
+
+    with_spans: find the tokens' places in the texts, if the tokenizer can tell them.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, context_size: int, prepend_bos: bool, *, with_spans: bool = False
+    ) -> None:
         if context_size < 2:
             raise ValueError(f"context_size is at least 2, one token beside BOS; got {context_size}; raise it")
         self.tokenizer = tokenizer
@@ -33,39 +51,57 @@ class _Sequencer:
         pad = tokenizer.pad_token_id
         self.pad = int(pad) if pad is not None else 0  # any id does: padding is told by the mask, not by its id
         self.fingerprint = tokenizer_fingerprint(tokenizer)
+        self.with_spans = with_spans and tokenizer.is_fast  # slow tokenizers do not tell offsets
 
-    def sequences(self, documents: Iterator[Document]) -> Iterator[tuple[int, int, list[int]]]:
-        """(document, start, token ids without BOS), documents in order; a document without tokens gives nothing."""
+    def sequences(self, documents: Iterator[Document]) -> Iterator[_Sequence]:
+        """All sequences, documents in order; a document without tokens gives nothing."""
         room = self.context_size - len(self.bos)
         while chunk := list(islice(documents, _DOCUMENTS_AT_ONCE)):
             texts = [document.text for document in chunk]
-            encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-            for document, ids in zip(chunk, encoded["input_ids"], strict=True):
+            encoded = self.tokenizer(
+                texts,
+                add_special_tokens=False,
+                return_attention_mask=False,
+                return_offsets_mapping=self.with_spans,
+                verbose=False,
+            )
+            for number, (document, ids) in enumerate(zip(chunk, encoded["input_ids"], strict=True)):
                 first = int(bool(self.bos) and ids[:1] == self.bos)  # a text that brings its own BOS does not get two
+                spans: list[tuple[int, int]] = []
+                text_hash = 0
+                if self.with_spans:
+                    spans = _text_spans(document.text, encoded["offset_mapping"][number])
+                    text_hash = _text_hash(document.text)
                 for start in range(first, len(ids), room):
-                    yield document.index, start, ids[start : start + room]
+                    part = slice(start, start + room)
+                    yield _Sequence(document.index, start, ids[part], spans[part], text_hash)
 
     def n_kept(self, ids: list[int]) -> int:
         return int((~np.isin(ids, self.masked)).sum())
 
-    def batch(self, sequences: list[tuple[int, int, list[int]]]) -> TokenBatch:
+    def batch(self, sequences: list[_Sequence]) -> TokenBatch:
         shape = (len(sequences), self.context_size)
         input_ids = np.full(shape, self.pad, dtype=np.int32)
         attention_mask = np.zeros(shape, dtype=np.bool_)
-        for row, (_, _, ids) in enumerate(sequences):
-            whole = self.bos + ids
+        char_spans = np.full((*shape, 2), -1, dtype=np.int32) if self.with_spans else None
+        for row, sequence in enumerate(sequences):
+            whole = self.bos + sequence.ids
             input_ids[row, : len(whole)] = whole
             attention_mask[row, : len(whole)] = True
+            if char_spans is not None:
+                char_spans[row, len(self.bos) : len(whole)] = sequence.spans
         keep_mask = attention_mask & ~np.isin(input_ids, self.masked)
         keep_mask[:, : len(self.bos)] = False
         return TokenBatch(
             input_ids=input_ids,
             keep_mask=keep_mask,
             attention_mask=attention_mask,
-            documents=np.array([document for document, _, _ in sequences], dtype=np.int32),
-            starts=np.array([start for _, start, _ in sequences], dtype=np.int32),
+            documents=np.array([sequence.document for sequence in sequences], dtype=np.int32),
+            starts=np.array([sequence.start for sequence in sequences], dtype=np.int32),
             tokenizer_fingerprint=self.fingerprint,
             bos_columns=len(self.bos),
+            char_spans=char_spans,
+            text_hashes=np.array([x.text_hash for x in sequences], dtype=np.int64) if self.with_spans else None,
         )
 
 
@@ -85,17 +121,19 @@ def tokenize_corpus(
         n_tokens: kept tokens; exact, because the last sequence's surplus is masked out (not used, still attended).
         prepend_bos: open every sequence with BOS (EOS where the tokenizer has no BOS), never twice.
         start_document: number of the first document.
+    Returns:
+        The batch, with the tokens' places in the texts (`char_spans`) if the tokenizer tells them: fast ones do.
     Raises:
         ValueError: the corpus has no document, or fewer tokens than asked for.
     """
     if n_tokens < 1:
         raise ValueError(f"n_tokens is at least 1; got {n_tokens}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
-    chosen: list[tuple[int, int, list[int]]] = []
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos, with_spans=True)
+    chosen: list[_Sequence] = []
     kept = 0
     with progress_bar(total=n_tokens, description="Tokenising", unit="tokens") as bar:
         for sequence in sequencer.sequences(corpus.documents(start_document)):
-            new = sequencer.n_kept(sequence[2])
+            new = sequencer.n_kept(sequence.ids)
             chosen.append(sequence)
             bar.update(min(new, n_tokens - kept))
             kept += new
@@ -137,7 +175,7 @@ def stream_sequences(
     """
     if sequences_per_batch < 1:
         raise ValueError(f"sequences_per_batch is at least 1; got {sequences_per_batch}; raise it")
-    sequencer = _Sequencer(tokenizer, context_size, prepend_bos)
+    sequencer = Sequencer(tokenizer, context_size, prepend_bos)
     sequences = islice(sequencer.sequences(corpus.documents(start_document)), skip_sequences, None)
     empty = skip_sequences == 0
     while chosen := list(islice(sequences, sequences_per_batch)):
@@ -145,3 +183,20 @@ def stream_sequences(
         yield sequencer.batch(chosen)
     if empty:
         raise ValueError(f"{corpus.name} has no text from document {start_document} on; check path, split and column")
+
+
+def _text_spans(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets without surrounding white space, so that " dog" and, from a tokenizer that drops spaces, "dog" are alike."""
+    spans = []
+    for start, stop in offsets:
+        piece = text[start:stop]
+        if piece and not piece.isspace():
+            start += len(piece) - len(piece.lstrip())
+            stop = start + len(piece.strip())
+        spans.append((start, max(stop, start + 1)))
+    return spans
+
+
+def _text_hash(text: str) -> int:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

@@ -1,19 +1,27 @@
-"""The text around a token, for people: decoded tokens with their spaces, newlines made visible."""
+"""The text around a token, for people: decoded tokens with their spaces, newlines made visible.
+
+A letter that is cut into several tokens (Arabic, Chinese, emoji) is shown whole on each of them.
+"""
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.features.spelling import spell, token_bytes
+from helpers.features.word_borders import BORDER, NEWLINE
+
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
     from helpers.features.examples import TopExamples
 
-NEWLINE = "\u23ce"
-REPLACEMENT = "\ufffd"  # what decoding gives for a token that is a part of a character
+_SEQUENCES_AT_ONCE = 1024
+_LONE_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,18 @@ class Context:
 
 
 def token_texts(tokenizer: Any, token_ids: Iterable[int]) -> list[str]:
-    """Every token as text: a leading space is kept, a newline shows as \u23ce.
+    """Every token alone as text: a leading space is kept, a newline shows as \u23ce, -1 (no token) gives "".
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        token_ids: ids; -1 (no token) gives "".
+    Notes:
+        A token that is a part of a character has no text alone: its bytes are shown, as "<0xD8>". In a context
+        (`context_text`) it shows the character.
     """
-    return [_token_text(tokenizer, int(token_id)) for token_id in token_ids]
+    ids = [int(token_id) for token_id in token_ids]
+    known = sorted({token_id for token_id in ids if token_id >= 0})
+    pieces = dict(zip(known, token_bytes(tokenizer, known), strict=True))
+    return [visible(pieces.get(token_id, b"").decode("utf-8", "surrogateescape")) for token_id in ids]
 
 
 def context_text(tokens: TokenBatch, row: int, tokenizer: Any, *, before: int = 8, after: int = 4) -> Context:
@@ -47,10 +60,14 @@ def context_text(tokens: TokenBatch, row: int, tokenizer: Any, *, before: int = 
         before, after: most tokens on either side.
     Raises:
         ValueError: the row is not in the batch.
+    Notes:
+        Neighbours that the mask leaves out are shown: the model has read them.
     """
     if not 0 <= row < tokens.n_tokens:
         raise ValueError(f"row must be in [0, {tokens.n_tokens}); got {row}; is this the batch of the store?")
-    return _context(tokens, tokens.row_locations()[row], tokenizer, before=before, after=after)
+    (context,) = context_texts(tokens, [row], tokenizer, before=before, after=after)
+    assert context is not None
+    return context
 
 
 def context_texts(
@@ -64,10 +81,16 @@ def context_texts(
     rows = np.asarray(list(rows), dtype=np.int64)
     if rows.size and (rows.min() < -1 or rows.max() >= tokens.n_tokens):
         raise ValueError(f"rows must be in [-1, {tokens.n_tokens}); got {rows.min()} to {rows.max()}")
-    locations = tokens.row_locations()
-    return [
-        _context(tokens, locations[row], tokenizer, before=before, after=after) if row >= 0 else None for row in rows
-    ]
+    locations = tokens.row_locations()[rows]
+    found: list[Context | None] = [None] * len(rows)
+    needed = np.unique(locations[rows >= 0, 0])
+    for start in range(0, len(needed), _SEQUENCES_AT_ONCE):
+        sequences = needed[start : start + _SEQUENCES_AT_ONCE]
+        mine = np.flatnonzero((rows >= 0) & np.isin(locations[:, 0], sequences))
+        contexts = _contexts(tokens, sequences, locations[mine], tokenizer, before=before, after=after)
+        for place, context in zip(mine, contexts, strict=True):
+            found[place] = context
+    return found
 
 
 def example_contexts(
@@ -83,23 +106,33 @@ def example_contexts(
     return [context for context in found if context is not None]
 
 
-def _context(tokens: TokenBatch, location: np.ndarray, tokenizer: Any, *, before: int, after: int) -> Context:
-    sequence, column = (int(value) for value in location)
-    ids, keep_mask = tokens.input_ids[sequence], tokens.keep_mask[sequence]
-    earlier = [i for i in range(max(0, column - before), column) if keep_mask[i]]
-    later = [i for i in range(column + 1, min(len(ids), column + 1 + after)) if keep_mask[i]]
-    left, right = ("".join(token_texts(tokenizer, ids[part])) for part in (earlier, later))
-    return Context(left, _token_text(tokenizer, int(ids[column])), right)
+def _contexts(
+    tokens: TokenBatch, sequences: np.ndarray, locations: np.ndarray, tokenizer: Any, *, before: int, after: int
+) -> list[Context]:
+    """Contexts of some places of a few sequences, whose texts are spelled once."""
+    ids, keep_mask = tokens.input_ids[sequences], tokens.keep_mask[sequences]
+    shown = keep_mask | (tokens.attention_mask[sequences] & ~np.isin(ids, tokenizer.all_special_ids))
+    known = np.unique(ids[shown])
+    pieces = dict(zip(known.tolist(), token_bytes(tokenizer, known), strict=True))
+    n_before = np.pad(shown.cumsum(axis=1), ((0, 0), (1, 0)))  # tokens shown to the left of every column
+    of_sequence = np.concatenate([[0], n_before[:, -1].cumsum()])
+    pieces_in_order = [pieces[token_id] for token_id in ids[shown].tolist()]
+    for first in of_sequence[:-1].tolist():
+        pieces_in_order[first] = BORDER + pieces_in_order[first]  # characters never join over sequences
+    spelling = spell(pieces_in_order)
+    first, stop = spelling.first.tolist(), spelling.stop.tolist()
+    found = []
+    for sequence, column in locations.tolist():
+        line = int(np.searchsorted(sequences, sequence))
+        places = (max(0, column - before), column, min(ids.shape[1], column + 1 + after))
+        left, at, right = (int(of_sequence[line] + n_before[line, place]) for place in places)
+        cuts = (first[left], first[at], stop[at], stop[right - 1])
+        parts = (spelling.text[i:j].lstrip("\0") for i, j in itertools.pairwise(cuts))
+        found.append(Context(*(visible(part) for part in parts)))
+    return found
 
 
-def _token_text(tokenizer: Any, token_id: int) -> str:
-    if token_id < 0:
-        return ""
-    piece = tokenizer.convert_ids_to_tokens(token_id)
-    if isinstance(piece, str) and piece.startswith("\u2581"):
-        text = piece.replace("\u2581", " ")  # SentencePiece: decoding one token would drop its leading space
-    else:
-        text = tokenizer.decode([token_id], clean_up_tokenization_spaces=False)
-        if REPLACEMENT in text and isinstance(piece, str):
-            text = piece
-    return text.replace("\r", "").replace("\n", NEWLINE)
+def visible(text: str) -> str:
+    """Newlines as a sign, a byte of a character that is not whole as its number."""
+    text = text.replace("\r", "").replace("\n", NEWLINE)
+    return _LONE_BYTE.sub(lambda found: f"<0x{ord(found[0]) - 0xDC00:02X}>", text)

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numba
 import numpy as np
+from jaxtyping import Bool
 
 from helpers.activations import ActivationStore, CsrRows
 from helpers.storage import atomic_file
@@ -75,32 +76,41 @@ class TopExamples:
             ) from error
 
 
-def top_examples(store: ActivationStore, *, n_examples: int = 5) -> TopExamples:
+def top_examples(
+    store: ActivationStore, *, n_examples: int = 5, keep_mask: Bool[np.ndarray, " n_tokens"] | None = None
+) -> TopExamples:
     """Find the `n_examples` strongest tokens of every feature, at most one a document.
 
     Equal values: the earlier row comes first. One walk over the store, whatever d_sae; memory is that of the result.
     Args:
         n_examples: examples kept of every feature.
+        keep_mask: rows of the store that may be examples (True = used), e.g. those of some documents; None: all. Rows
+            keep their numbers, and `counts` are of the kept rows.
     Raises:
-        ValueError: n_examples below 1.
+        ValueError: n_examples below 1, or a mask that is not one bool a row.
     Notes:
         Pre-activations (hidden_pre) are ranked by value too, negative ones included; `counts` are then the tokens on
         which they are not 0.
     """
     if n_examples < 1:
         raise ValueError(f"n_examples must be at least 1; got {n_examples}")
+    keep = np.ones(store.n_tokens, dtype=bool) if keep_mask is None else np.asarray(keep_mask)
+    if keep.shape != (store.n_tokens,) or keep.dtype != bool:
+        raise ValueError(f"keep_mask must be ({store.n_tokens},) bool, one a row; got {keep.dtype} {keep.shape}")
     rows = np.full((store.d_sae, n_examples), MISSING, dtype=np.int64)
+    counts = np.zeros(store.d_sae, dtype=np.int64)
     values = np.full((store.d_sae, n_examples), -np.inf, dtype=np.float32)
     owners = np.full((store.d_sae, n_examples), MISSING, dtype=np.int64)
     for first, block in store.row_blocks():
-        documents = np.ascontiguousarray(store.documents[first : first + block.shape[0]])
+        part = slice(first, first + block.shape[0])
+        documents = np.ascontiguousarray(store.documents[part])
         if isinstance(block, CsrRows):
             data = block.data.astype(np.float32)
-            _add_sparse(block.indptr, block.indices, data, first, documents, rows, values, owners)
+            _add_sparse(block.indptr, block.indices, data, first, documents, keep[part], rows, values, owners, counts)
         else:
-            _add_dense(block.astype(np.float32), first, documents, rows, values, owners)
+            _add_dense(block.astype(np.float32), first, documents, keep[part], rows, values, owners, counts)
     values[rows < 0] = 0.0
-    return TopExamples(rows, values, np.array(store.feature_counts))
+    return TopExamples(rows, values, counts)
 
 
 def majority_concepts(tokens: np.ndarray, concept_of: Callable[[int], str | None], *, min_hits: int = 3) -> np.ndarray:
@@ -129,8 +139,9 @@ def _majority(labels: Iterable[str | None], min_hits: int) -> str | None:
 @numba.njit(cache=True, nogil=True)
 def _offer(rows, values, owners, row, value, document):  # pragma: no cover (compiled)
     """Put one example into a feature's list if it belongs there. Rows come in ascending order."""
-    last = rows.size - 1
-    at = last
+    at = rows.size - 1
+    if not value > values[at]:
+        return  # most activations: weaker than all that is kept
     for slot in range(rows.size):
         if rows[slot] >= 0 and owners[slot] == document:
             at = slot  # the document's own example gives way, if it is weaker
@@ -144,15 +155,21 @@ def _offer(rows, values, owners, row, value, document):  # pragma: no cover (com
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_sparse(indptr, indices, data, first, documents, rows, values, owners):  # pragma: no cover
+def _add_sparse(indptr, indices, data, first, documents, keep, rows, values, owners, counts):  # pragma: no cover
     for row in range(indptr.size - 1):
+        if not keep[row]:
+            continue
         for entry in range(indptr[row], indptr[row + 1]):
             f = indices[entry]
+            counts[f] += data[entry] != 0
             _offer(rows[f], values[f], owners[f], first + row, data[entry], documents[row])
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_dense(block, first, documents, rows, values, owners):  # pragma: no cover
+def _add_dense(block, first, documents, keep, rows, values, owners, counts):  # pragma: no cover
     for row in range(block.shape[0]):
+        if not keep[row]:
+            continue
         for f in range(block.shape[1]):
+            counts[f] += block[row, f] != 0
             _offer(rows[f], values[f], owners[f], first + row, block[row, f], documents[row])

@@ -1,4 +1,4 @@
-"""What matching finds where there is nothing to find: the same search after the tokens of one side were shuffled.
+"""What a search finds where there is nothing to find: the same search after the tokens of one side were shuffled.
 
 Every feature keeps how often and how strongly it fires, but on other tokens, so what still correlates does so by chance:
 the best of many candidates, and features too rare to be told apart.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-import scipy.sparse
 
-from helpers.activations import ActivationStore, CsrRows
 from helpers.matching.match import match_features
 from helpers.matching.pairs import FeaturePairs
+from helpers.matching.row_parts import take_rows
+from helpers.matching.twins import OneSided, one_sided_features
 
 
 def match_shuffled(a: Any, b: Any, *, seed: int, **settings: Any) -> FeaturePairs:
@@ -31,28 +30,35 @@ def match_shuffled(a: Any, b: Any, *, seed: int, **settings: Any) -> FeaturePair
     return match_features(a, shuffled_rows(b, seed=seed), **settings)
 
 
+def one_sided_beside_chance(
+    a: Any, b: Any, *, seed: int, quantile: float = 0.99, **settings: Any
+) -> tuple[OneSided, OneSided]:
+    """`one_sided_features` with the threshold that chance sets, and the same search after shuffling the tokens of b.
+
+    Args:
+        seed: of the shuffle.
+        quantile: of the best associations of shuffled features, both sides together; the threshold, below which a
+            feature has nothing in the other dictionary that chance would not give.
+        settings: as for `one_sided_features`, without max_corr.
+    Returns:
+        (observed, chance), both at the same threshold.
+    Raises:
+        ValueError: quantile out of range, no feature is eligible, or as for `one_sided_features`.
+    Notes:
+        Holds one shuffled copy of b's non-zero values in memory, as `match_shuffled`.
+    """
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile must be in [0, 1]; got {quantile}")
+    shuffled = shuffled_rows(b, seed=seed)
+    free = one_sided_features(a, shuffled, max_corr=0.0, **settings)
+    best = np.concatenate([free.best_a, free.best_b])
+    best = best[np.isfinite(best)]
+    if not best.size:
+        raise ValueError("no feature of either side fires often enough; lower min_firings or use more tokens")
+    threshold = float(np.quantile(best, quantile))
+    return one_sided_features(a, b, max_corr=threshold, **settings), free.at(threshold)
+
+
 def shuffled_rows(value: Any, *, seed: int) -> Any:
     """The rows of a store, sparse matrix or dense array in random order."""
-    order = np.random.default_rng(seed).permutation(value.shape[0])
-    if isinstance(value, ActivationStore):
-        return _shuffled_csr(value.csr(), order) if value.is_sparse else np.asarray(value.dense())[order]
-    return scipy.sparse.csr_array(value)[order] if scipy.sparse.issparse(value) else value[order]
-
-
-def _shuffled_csr(rows: CsrRows, order: np.ndarray) -> scipy.sparse.csr_array:
-    old = np.asarray(rows.indptr)
-    new = np.zeros(len(order) + 1, dtype=np.int64)
-    np.cumsum(np.diff(old)[order], out=new[1:])
-    indices, data = np.empty(new[-1], dtype=np.int32), np.empty(new[-1], dtype=rows.data.dtype)
-    bits = np.uint16 if data.dtype == np.float16 else data.dtype  # compiled code does not know half precision
-    _copy_rows(old, new, order, rows.indices, rows.data.view(bits), indices, data.view(bits))
-    return scipy.sparse.csr_array((data.astype(np.float32), indices, new), shape=(len(order), rows.d_sae))
-
-
-@numba.njit(cache=True, nogil=True)
-def _copy_rows(old, new, order, indices_in, data_in, indices_out, data_out):  # pragma: no cover (compiled)
-    for row in range(order.size):
-        source, target = old[order[row]], new[row]
-        for entry in range(new[row + 1] - target):
-            indices_out[target + entry] = indices_in[source + entry]
-            data_out[target + entry] = data_in[source + entry]
+    return take_rows(value, np.random.default_rng(seed).permutation(value.shape[0]))

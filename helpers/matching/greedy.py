@@ -53,6 +53,23 @@ def greedy_pairs(
     return pairs[:, 0], pairs[:, 1], np.concatenate(values)
 
 
+def greedy_pairs_of_block(values: np.ndarray, *, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same greedy matching, one to one, where all associations are at hand.
+
+    Shapes:
+        values: (n_a, n_b), associations.
+    Returns:
+        rows, columns and values of the pairs above the floor, the strongest first; ties go to the lower row, then column.
+    """
+    rows, columns = np.nonzero(values > floor)
+    order = np.argsort(-values[rows, columns], kind="stable")
+    edges = np.column_stack([rows, columns])[order]
+    free_a, free_b = (np.ones(size, dtype=np.int64) for size in values.shape)
+    chosen, _ = _decide(edges, np.ones(len(edges), dtype=bool), free_a, free_b)
+    pairs = edges[chosen]
+    return pairs[:, 0], pairs[:, 1], values[pairs[:, 0], pairs[:, 1]]
+
+
 @dataclass(frozen=True)
 class Edges:
     """Pairs that stand on at least one list, the strongest first, ties by the lower id of a, then of b.

@@ -1,4 +1,4 @@
-"""match_features and match_directions: pair the features of two dictionaries, and sweep how often one may be taken."""
+"""match_features and match_directions: pair the features of two dictionaries; several limits or all methods at once."""
 
 from __future__ import annotations
 
@@ -141,6 +141,71 @@ def sweep_max_partners(
     )
     about = {"association": association, "min_firings": min_firings, "min_corr": min_corr, "n_tokens": np.shape(a)[0]}
     return [_match(engine, "nearest", each, about) for each in requests]
+
+
+def match_again(pairs: FeaturePairs, a: Any, b: Any, *, n_threads: int | None = None) -> FeaturePairs:
+    """Match other tokens with the settings that made `pairs`.
+
+    Shapes:
+        a: (n_tokens, d_sae_a); b: (n_tokens, d_sae_b); as for `match_features`.
+    Raises:
+        ValueError: `pairs` come from directions and not from activations, or as `match_features`.
+    """
+    names = ("method", "direction", "top_k", "max_partners", "association", "min_firings")
+    return match_features(
+        a,
+        b,
+        **{
+            name: pairs.settings[name]
+            for name in (*names, "regularization", "marginal_penalty")
+            if name in pairs.settings
+        },
+        n_threads=n_threads,
+    )
+
+
+def match_by_every_method(
+    a: Any,
+    b: Any,
+    *,
+    association: str = "pearson",
+    min_firings: int = 1,
+    min_corr: float = 0.0,
+    largest_transport: int = 1 << 24,
+    allow_mixed_kinds: bool = False,
+    n_threads: int | None = None,
+) -> dict[str, FeaturePairs]:
+    """One matching by each method, for a table of methods; nearest in both directions. The inputs are read once.
+
+    Args:
+        largest_transport: optimal transport holds all pairs of usable features; with more than this it is left out.
+        others: as for `match_features`.
+    Returns:
+        "nearest (b asks)", "nearest (a asks)", "mutual", "one_to_one", "hungarian" and, unless too large, "ot".
+    Raises:
+        ValueError: as `match_features`.
+    """
+    engine = RememberingEngine(
+        open_engine(
+            a,
+            b,
+            association=association,
+            min_firings=min_firings,
+            allow_mixed_kinds=allow_mixed_kinds,
+            n_threads=n_threads,
+        )
+    )
+    about = {"association": association, "min_firings": min_firings, "min_corr": min_corr, "n_tokens": np.shape(a)[0]}
+    found = {}
+    for method in METHODS:
+        if method == "ot" and int(engine.usable_a.sum()) * int(engine.usable_b.sum()) > largest_transport:
+            continue
+        for direction in ("b_to_a", "a_to_b") if method == "nearest" else ("b_to_a",):
+            request = Request(direction, 1, None, max(min_corr, ZERO))
+            _check_options(method, request, min_corr)
+            name = f"nearest ({direction[0]} asks)" if method == "nearest" else method
+            found[name] = _match(engine, method, request, about)
+    return found
 
 
 def _match(engine: Engine, method: str, request: Request, about: dict[str, Any]) -> FeaturePairs:

@@ -70,6 +70,11 @@ class OneSided:
         """Of b's eligible features; 0 if there are none."""
         return _share(self.only_b, self.best_b)
 
+    def at(self, max_corr: float) -> OneSided:
+        """The same features under another threshold."""
+        only_a, only_b = _least_first(self.best_a, max_corr), _least_first(self.best_b, max_corr)
+        return OneSided(only_a, only_b, self.best_a, self.best_b, max_corr)
+
 
 def one_sided_features(
     a: Any,
@@ -105,7 +110,8 @@ def one_sided_features(
         np.where(usable, np.maximum(best.values[:, 0], 0.0), np.nan).astype(np.float32)
         for best, usable in ((lists.of_a, engine.usable_a), (lists.of_b, engine.usable_b))
     )
-    return OneSided(_least_first(best_a, max_corr), _least_first(best_b, max_corr), best_a, best_b, max_corr)
+    nobody = np.empty(0, dtype=np.int64)
+    return OneSided(nobody, nobody, best_a, best_b, 0.0).at(max_corr)
 
 
 def _twins(engine: Engine, top_k: int, min_corr: float, about: dict[str, Any]) -> FeaturePairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -56,28 +57,29 @@ def probe_accuracies(
     *,
     among_alternatives: bool = False,
 ) -> dict[str, float]:
-    """Share of probes whose answer has the highest logit, by kind.
+    """Share of probes whose answer is the model's first choice, by kind.
+
+    An answer of one token is right if this token has the highest logit. One of several tokens is right if each has the
+    highest logit after those before it, and the word ends there: where the answer begins a longer alternative (seven,
+    seventeen), the first choice after it must not be the token by which that one goes on.
 
     Args:
         among_alternatives: compare the answer with the other words of its concept only, not with the whole vocabulary.
     Returns:
         kind -> accuracy in [0, 1].
     Raises:
-        ValueError: an answer is not one token of the tokenizer.
+        ValueError: an answer has no token, or one that the tokenizer does not know.
     """
     probes = list(probes)
+    ids_of = cache(lambda text: _answer_ids(tokenizer, text))  # the same few words are asked for again and again
     right: dict[str, list[bool]] = {}
     for start in range(0, len(probes), _PROBES_AT_ONCE):
         part = probes[start : start + _PROBES_AT_ONCE]
-        logits = _last_logits(model, tokenizer, [probe.prompt for probe in part])
-        for probe, row in zip(part, logits, strict=True):
-            answer = _single_token(tokenizer, probe.answer)
-            if among_alternatives:
-                options = torch.tensor([_single_token(tokenizer, text) for text in probe.alternatives])
-                best = int(options[row[options].argmax()])
-            else:
-                best = int(row.argmax())
-            right.setdefault(probe.kind, []).append(best == answer)
+        answers = [ids_of(probe.answer) for probe in part]
+        logits = _answer_logits(model, tokenizer, [probe.prompt for probe in part], answers)
+        for probe, answer, rows in zip(part, answers, logits, strict=True):
+            options = [answer, *map(ids_of, probe.alternatives)]
+            right.setdefault(probe.kind, []).append(_is_chosen(rows, answer, options, among_alternatives))
     return {kind: sum(answers) / len(answers) for kind, answers in right.items()}
 
 
@@ -88,18 +90,43 @@ def model_logits(model: Model, input_ids: torch.Tensor) -> torch.Tensor:
     return model(input_ids=input_ids).logits
 
 
-def _last_logits(model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> torch.Tensor:
+def _is_chosen(rows: torch.Tensor, answer: list[int], options: Sequence[list[int]], among_alternatives: bool) -> bool:
+    """Whether the highest logits spell the answer; rows[i] are the logits after i of its tokens."""
+    for place, token_id in enumerate(answer):
+        row = rows[place]
+        if among_alternatives:
+            allowed = torch.tensor(sorted(_next_ids(options, answer[:place])))
+            best = int(allowed[row[allowed].argmax()])
+        else:
+            best = int(row.argmax())
+        if best != token_id:
+            return False
+    longer = _next_ids(options, answer)
+    return not longer or int(rows[len(answer)].argmax()) not in longer
+
+
+def _next_ids(options: Sequence[list[int]], beginning: list[int]) -> set[int]:
+    """The tokens by which options go on that begin so."""
+    n = len(beginning)
+    return {ids[n] for ids in options if len(ids) > n and ids[:n] == beginning}
+
+
+def _answer_logits(
+    model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[list[int]]
+) -> list[torch.Tensor]:
+    """Logits after each prompt and after every token of its answer: (len(answer) + 1, d_vocab) each."""
     bos = start_token_id(tokenizer)
     room = _context_size(model) - 1
-    encoded = [[bos, *ids[-room:]] for ids in tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
+    prompt_ids = tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+    encoded = [[bos, *ids[-(room - len(answer)) :], *answer] for ids, answer in zip(prompt_ids, answers, strict=True)]
     longest = max(map(len, encoded))
     # padded on the right with any id: what follows a token cannot change its logits
     input_ids = torch.tensor([ids + [bos] * (longest - len(ids)) for ids in encoded])
-    last = torch.tensor([len(ids) - 1 for ids in encoded])
     device = next(model.parameters()).device
     with torch.no_grad():
-        logits = model_logits(model, input_ids.to(device)).float().cpu()
-    return logits[torch.arange(len(encoded)), last]
+        logits = model_logits(model, input_ids.to(device))
+    ends = [(len(ids), len(answer) + 1) for ids, answer in zip(encoded, answers, strict=True)]
+    return [row[stop - n : stop].float().cpu() for row, (stop, n) in zip(logits, ends, strict=True)]
 
 
 def _context_size(model: Model) -> int:
@@ -108,8 +135,11 @@ def _context_size(model: Model) -> int:
     return int(config.max_position_embeddings)
 
 
-def _single_token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-        raise ValueError(f"a probe's answer is one token; '{text}' is {ids}; probe with the corpus's own tokenizer")
-    return int(ids[0])
+def _answer_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids = [int(token_id) for token_id in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    if not ids or tokenizer.unk_token_id in ids:
+        raise ValueError(
+            f"a probe's answer is made of known tokens; '{text}' is {ids}; probe with the corpus's own tokenizer, or one "
+            "that knows its words"
+        )
+    return ids

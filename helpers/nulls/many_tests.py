@@ -50,9 +50,9 @@ class CorrectedTest:
         return {
             "measure": self.measure,
             "pairs": f"{self.n_rows:,}",
-            "score": f"{self.score:.3f}",
-            "chance": f"{self.null_mean:.3f}",
-            "calibrated": "" if self.calibrated is None else f"{self.calibrated:.3f}",
+            "score": f"{self.score:z.3f}",
+            "chance": f"{self.null_mean:z.3f}",
+            "calibrated": "" if self.calibrated is None else f"{self.calibrated:z.3f}",
             "p": f"{self.p_value:.2g}",
             "p, 95 % interval": f"{self.p_low:.2g} to {self.p_high:.2g}",
             "p, corrected": f"{self.p_corrected:.2g}",

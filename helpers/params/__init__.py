@@ -11,6 +11,7 @@ from helpers.params.notebooks import (
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
+    SemanticSubspacesParams,
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
@@ -31,6 +32,7 @@ __all__ = [
     "NotebookEntry",
     "NotebookParams",
     "SaveActivationsParams",
+    "SemanticSubspacesParams",
     "StoryWorldParams",
     "Study",
     "StudyError",

@@ -51,7 +51,13 @@ class LanguageModelParams(NotebookParams):
     revision: str | None = Field(None, description="pretrained only: commit or tag")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
-    tokenizer: str = Field("", description="train only: Hub name or folder; empty takes the story world's own")
+    tokenizer: str = Field(
+        "",
+        description="train only: bpe (trained on this corpus), a Hub name or a folder; empty takes the story world's own",
+    )
+    n_vocab: int = Field(
+        800, ge=260, description="tokenizer bpe only: its tokens, 256 bytes and the special ones included"
+    )
     architecture: Literal["gpt_neox", "gpt2"] = "gpt_neox"
     n_layers: int = Field(3, ge=1)
     d_model: int = Field(96, ge=8, description="residual width")
@@ -147,6 +153,15 @@ class SaveActivationsParams(NotebookParams):
         return self
 
 
+# Settings of 04_match_features that only some of its methods take.
+_METHODS_OF_SETTINGS = {
+    "top_k": ("nearest",),
+    "max_partners": ("nearest", "one_to_one"),
+    "regularization": ("ot",),
+    "marginal_penalty": ("ot",),
+}
+
+
 class MatchFeaturesParams(NotebookParams):
     """04_match_features: pair the features of two dictionaries by how they fire on the same tokens."""
 
@@ -156,6 +171,14 @@ class MatchFeaturesParams(NotebookParams):
     method: Literal["nearest", "mutual", "one_to_one", "hungarian", "ot"] = "one_to_one"
     direction: Literal["a_to_b", "b_to_a"] = Field(
         "b_to_a", description="nearest only: for each feature of the first, its best of the second"
+    )
+    top_k: int = Field(1, ge=1, description="nearest only: partners that each asking feature takes")
+    max_partners: int = Field(
+        0, ge=0, description="nearest and one_to_one: a feature is taken at most this often; 0 = the method's own limit"
+    )
+    regularization: float = Field(0.0, ge=0, description="ot only: entropic smoothing; 0 = exact")
+    marginal_penalty: float = Field(
+        0.0, ge=0, description="ot only: price of leaving weight unmoved; 0 = all weight is moved"
     )
     association: Literal["pearson", "cosine", "jaccard"] = "pearson"
     min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
@@ -167,22 +190,103 @@ class MatchFeaturesParams(NotebookParams):
     )
 
     @model_validator(mode="after")
-    def _two_dictionaries(self) -> Self:
+    def _consistent(self) -> Self:
         if self.dictionary_a == self.dictionary_b:
             raise ValueError(f"dictionary_a and dictionary_b must differ; both are '{self.dictionary_a}'")
+        for name, methods in _METHODS_OF_SETTINGS.items():
+            if getattr(self, name) != type(self).model_fields[name].default and self.method not in methods:
+                raise ValueError(
+                    f"{name} is a setting of method {' and '.join(methods)}; got {name}={getattr(self, name)} with "
+                    f"method '{self.method}'"
+                )
+        if self.top_k > 1 and self.max_partners:
+            raise ValueError(f"max_partners needs top_k=1; got top_k={self.top_k}; leave one of them out")
         return self
+
+    def matcher_settings(self) -> dict[str, Any]:
+        """What `match_features` takes; settings that do not apply to the method, or are left at nothing, are left out."""
+        always = ("method", "direction", "association", "min_firings", "n_threads")
+        chosen = [name for name in _METHODS_OF_SETTINGS if getattr(self, name) != type(self).model_fields[name].default]
+        return {name: getattr(self, name) for name in (*always, *chosen)}
 
 
 class CompareSpacesParams(NotebookParams):
     """05_compare_spaces: are the paired features arranged alike? Every measure beside its null."""
 
     matching: str = Field(min_length=1, description="run of 04_match_features")
+    ceiling: str = Field(
+        "", description="run of 04_match_features on two dictionaries of one model that differ in seed only; '' = none"
+    )
     space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the rows")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation are left out")
     measures: list[str] = Field(
-        ["svcca", "rsa", "linear_cka"], min_length=1, description="names in helpers.similarity.MEASURES"
+        ["svcca", "rsa", "linear_cka", "linear_cka_debiased", "knn_jaccard"],
+        min_length=1,
+        description="names in helpers.similarity.MEASURES",
     )
     n_permutations: int = Field(1000, ge=1, description="shuffles of the pairing a measure")
+    n_draws: int = Field(99, ge=1, description="draws of random features a measure and kind of draw")
+    max_draw_pairs: int = Field(300, ge=4, description="pairs of a draw or cut, at most; each is computed from nothing")
+    n_sweep_permutations: int = Field(100, ge=1, description="shuffles at every point of a curve")
+    n_repeats: int = Field(30, ge=1, description="random cuts to equal numbers of pairs beside the ceiling")
+    token_steps: list[int] = Field(
+        [10_000, 30_000, 100_000], description="tokens on which the features are matched again, beside all of them"
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over the table")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ceiling == self.matching:
+            raise ValueError(
+                f"ceiling must be another run of 04_match_features than matching; both are '{self.ceiling}'"
+            )
+        if len(set(self.measures)) != len(self.measures):
+            raise ValueError(f"measures must differ; got {self.measures}")
+        if any(step < 1 for step in self.token_steps):
+            raise ValueError(f"token_steps must be at least 1; got {self.token_steps}")
+        return self
+
+
+class SemanticSubspacesParams(NotebookParams):
+    """06_semantic_subspaces: are the features of one group of words, such as emotions, arranged alike in two models?"""
+
+    activations: list[str] = Field(
+        min_length=1, description="runs of 03_save_activations that hold the dictionaries; a pair's two are in one run"
+    )
+    pairs: dict[str, list[str]] = Field(
+        min_length=1,
+        description="layer pair -> its two dictionaries (SAEs or neurons); the first is the one that is looked at closely",
+    )
+    concepts: str = Field(
+        "params/data/concepts.yaml", min_length=1, description="file of word groups, relative to the project"
+    )
+    groups: list[str] = Field([], description="groups of the file that take part; none named: all")
+    min_hits: int = Field(
+        3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of the group"
+    )
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens stay unmatched")
+    min_corr: float = Field(0.1, ge=0, lt=1, description="pairs below this correlation are left out")
+    measures: list[str] = Field(
+        ["rsa", "linear_cka_debiased", "mutual_knn"],
+        min_length=1,
+        description="names in helpers.similarity.MEASURES that depend on the pairing; the first is drawn in most figures",
+    )
+    n_neighbours: int = Field(5, ge=1, description="neighbours of a row, for the measures that count neighbours")
+    n_permutations: int = Field(10_000, ge=19, description="shuffles of the pairing, a group and measure")
+    n_draws: int = Field(1000, ge=19, description="draws of other features, and of other pairs, a group and measure")
+    n_control_permutations: int = Field(199, ge=19, description="shuffles of every test of the controls")
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over the whole table")
+
+    @model_validator(mode="after")
+    def _two_dictionaries_each(self) -> Self:
+        for name, dictionaries in self.pairs.items():
+            if len(dictionaries) != 2 or dictionaries[0] == dictionaries[1]:
+                raise ValueError(f"pairs.{name}: expected two different dictionaries, got {dictionaries}")
+        if "words" in self.pairs:
+            raise ValueError("pairs.words: the words themselves have this name in all tables; choose another")
+        if len(set(self.measures)) != len(self.measures):
+            raise ValueError(f"measures must differ; got {self.measures}")
+        return self
 
 
 class GroundTruthParams(NotebookParams):

@@ -19,6 +19,7 @@ from helpers.params.notebooks import (
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
+    SemanticSubspacesParams,
     TrainSaeParams,
 )
 
@@ -52,7 +53,14 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
             "dictionary_b": ("activations", "dictionaries"),
         },
     ),
-    "05_compare_spaces": NotebookEntry(CompareSpacesParams, reads={"matching": "04_match_features"}),
+    "05_compare_spaces": NotebookEntry(
+        CompareSpacesParams, reads={"matching": "04_match_features", "ceiling": "04_match_features"}
+    ),
+    "06_semantic_subspaces": NotebookEntry(
+        SemanticSubspacesParams,
+        reads={"activations": "03_save_activations"},
+        members={"pairs": ("activations", "dictionaries")},
+    ),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,

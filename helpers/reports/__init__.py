@@ -1,5 +1,6 @@
 """What people read: figures, tables, rendered notebooks and the report of a study."""
 
+from helpers.reports.cards import card_html, card_style, cards_row
 from helpers.reports.figures import (
     correlation_histogram,
     curve_panels,
@@ -16,6 +17,9 @@ __all__ = [
     "PageLink",
     "PairRow",
     "build_report",
+    "card_html",
+    "card_style",
+    "cards_row",
     "correlation_histogram",
     "curve_panels",
     "curves",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers.nulls import PermutationResult
-from helpers.reports.style import BLUE, GREY, VERMILION, new_figure, styled
+from helpers.reports.style import BLUE, GREY, MANY, VERMILION, new_figure, styled
 from helpers.similarity import MEASURES
 
 
@@ -43,7 +43,7 @@ def null_distributions(results: Sequence[PermutationResult], *, title: str = "")
 
 def _null_panel(axes: Axes, result: PermutationResult) -> None:
     entry = MEASURES[result.measure]
-    axes.set_title(result.measure, fontsize=10.5)
+    axes.set_title(result.measure.replace("_", " "), fontsize=10.5)
     if result.score is None:
         axes.set_axis_off()
         reason = "\n".join(wrap(str(result.undefined), 42))
@@ -74,7 +74,12 @@ def _p_text(result: PermutationResult) -> str:
 
 
 def score_curves(
-    positions: Sequence[float], results: Mapping[str, Sequence[PermutationResult]], *, x_label: str, title: str = ""
+    positions: Sequence[float],
+    results: Mapping[str, Sequence[PermutationResult]],
+    *,
+    x_label: str,
+    log_x: bool = False,
+    title: str = "",
 ) -> Figure:
     """A panel a measure: its score along `positions`, over a band of its null (mean and two standard deviations).
 
@@ -85,9 +90,14 @@ def score_curves(
     """
     if not results or any(len(row) != len(positions) for row in results.values()):
         raise ValueError(f"expected one result for each of the {len(positions)} positions and measures to draw")
+    n_columns = min(3, len(results))
+    n_rows = -(-len(results) // n_columns)
     with styled():
-        figure, panels = new_figure(n_columns=len(results), width=max(4.5, 3.2 * len(results)), height=3.1)
-        for number, (axes, (name, row)) in enumerate(zip(panels, results.items(), strict=True)):
+        figure, panels = new_figure(
+            n_rows=n_rows, n_columns=n_columns, width=max(4.5, 3.2 * n_columns), height=3.0 * n_rows + 0.3
+        )
+        figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr,call-arg]
+        for number, (axes, (name, row)) in enumerate(zip(panels, results.items(), strict=False)):
             score, mean, spread = (
                 np.array([np.nan if value is None else value for value in column], dtype=float)
                 for column in zip(*((r.score, r.null_mean, r.null_std) for r in row), strict=True)
@@ -95,16 +105,33 @@ def score_curves(
             axes.fill_between(positions, mean - 2 * spread, mean + 2 * spread, color=GREY, alpha=0.3, linewidth=0)
             axes.plot(positions, mean, color=GREY, linestyle="--", label="wrong pairings")
             axes.plot(positions, score, color=BLUE, marker="o", markersize=4, label="true pairing")
-            axes.set_title(name, pad=16)
-            axes.set(xlabel=x_label, ylabel=MEASURES[name].direction if number == 0 else "")
-            margin = 0.06 * (max(positions) - min(positions)) or 0.5
-            axes.set_xlim(min(positions) - margin, max(positions) + margin)
+            axes.set_title(name.replace("_", " "), pad=16)
+            axes.set_xlabel(x_label, fontsize=9.5)
+            axes.set(ylabel=MEASURES[name].direction if number % n_columns == 0 else "")
+            _spread_positions(axes, positions, log_x=log_x)
             _row_counts(axes, positions, [r.n_rows for r in row])
+        for axes in panels[len(results) :]:
+            axes.set_axis_off()
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
         return figure
+
+
+def _spread_positions(axes: Axes, positions: Sequence[float], *, log_x: bool) -> None:
+    """Room at both ends; on a log axis the positions themselves are the ticks."""
+    low, high = float(min(positions)), float(max(positions))
+    if not log_x:
+        margin = 0.06 * (high - low) or 0.5
+        axes.set_xlim(low - margin, high + margin)
+        return
+    factor = (high / low) ** 0.06 if high > low else 2.0
+    axes.set_xscale("log")
+    axes.set_xlim(low / factor, high * factor)
+    axes.set_xticks(list(positions))
+    axes.xaxis.set_major_formatter(MANY)
+    axes.minorticks_off()
 
 
 def _row_counts(axes: Axes, positions: Sequence[float], counts: Sequence[int]) -> None:

@@ -68,10 +68,14 @@ def written_directions(reference: SaeReference) -> Float[np.ndarray, "d_sae d_ou
     Returns:
         (d_sae, d_out) float64: decoder rows, or the neurons' output weights.
     """
-    kept = Path(reference.folder) / DIRECTIONS_FILE
-    if reference.source == "folder" and kept.exists():
-        return np.load(kept)
+    if has_written_directions(reference):
+        return np.load(Path(reference.folder) / DIRECTIONS_FILE)
     return feature_directions(load_sae(reference).sae)
+
+
+def has_written_directions(reference: SaeReference) -> bool:
+    """Whether a dictionary keeps its directions beside it, as neurons do."""
+    return reference.source == "folder" and (Path(reference.folder) / DIRECTIONS_FILE).exists()
 
 
 def _require_neurons(model: TransformerBridge, hook_name: str) -> None:

@@ -162,5 +162,10 @@ class DistinctRows:
 
 def distinct_rows(matrix: np.ndarray) -> DistinctRows:
     """Find the distinct rows of a matrix."""
-    rows, index = np.unique(matrix + 0.0, axis=0, return_inverse=True)  # + 0.0 makes -0.0 equal to 0.0
+    matrix = matrix + 0.0  # makes -0.0 equal to 0.0
+    order = np.argsort(matrix[:, 0])
+    rows = matrix[order]
+    if (np.diff(rows[:, 0]) > 0).all():  # the first column already tells all rows apart, and decides their order
+        return DistinctRows(rows, np.argsort(order))
+    rows, index = np.unique(matrix, axis=0, return_inverse=True)
     return DistinctRows(rows, index.reshape(-1))

@@ -6,13 +6,22 @@ share of the places left, so that a neighbourhood always weighs k and does not d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from helpers.similarity.inputs import PairedRows, distinct_rows, paired_rows, require_choice, require_rows, unit_rows
+from helpers.similarity.inputs import (
+    DistinctRows,
+    PairedRows,
+    distinct_rows,
+    paired_rows,
+    require_choice,
+    require_rows,
+    unit_rows,
+)
 from helpers.similarity.kernels import shared_neighbours
 
 METRICS = ("cosine", "euclidean", "correlation")
@@ -39,17 +48,43 @@ def nearest_neighbours(matrix: np.ndarray, *, k: int, metric: str, name: str) ->
     if metric != "euclidean":
         matrix = unit_rows(matrix, name=name, centre=metric == "correlation")
     distinct = distinct_rows(matrix)
-    points = distinct.rows
+    if len(distinct.rows) == len(matrix):
+        return _without_copies(distinct, k=k, metric=metric)
     copies = np.bincount(distinct.index)
     members = np.split(np.argsort(distinct.index, kind="stable"), np.cumsum(copies)[:-1])
     found: list[tuple[np.ndarray, np.ndarray]] = []
+    for start, distances, tolerance in _distance_blocks(distinct.rows, metric):
+        found.extend(_share_out(row, start + i, copies, k, tolerance) for i, row in enumerate(distances))
+    return _expand(found, members, distinct.index)
+
+
+def _distance_blocks(points: np.ndarray, metric: str) -> Iterator[tuple[int, np.ndarray, float]]:
+    """First row, distances of a block of rows to all rows (0 to itself), and how far apart still is a tie."""
     for start in range(0, len(points), BLOCK_ROWS):
         block = points[start : start + BLOCK_ROWS]
         distances = cdist(block, points) if metric == "euclidean" else 1.0 - block @ points.T
         scale = TIE_SHARE * max(float(np.abs(distances).max()), np.finfo(np.float64).tiny)
         distances[np.arange(len(block)), start + np.arange(len(block))] = 0.0
-        found.extend(_share_out(row, start + i, copies, k, scale) for i, row in enumerate(distances))
-    return _expand(found, members, distinct.index)
+        yield start, distances, scale
+
+
+def _without_copies(distinct: DistinctRows, *, k: int, metric: str) -> Neighbours:
+    """Where no row has a copy, a whole block of rows is done at once."""
+    owner = np.argsort(distinct.index)
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for start, distances, tolerance in _distance_blocks(distinct.rows, metric):
+        own = np.arange(len(distances))
+        distances[own, start + own] = np.inf
+        limits = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+        inside = distances <= limits + tolerance
+        tied = inside & (distances >= limits - tolerance)
+        shares = (k - inside.sum(axis=1) + tied.sum(axis=1)) / tied.sum(axis=1)
+        rows, ids = np.nonzero(inside)
+        parts.append((owner[start + rows], owner[ids], np.where(tied[rows, ids], shares[rows], 1.0)))
+    rows, ids, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], np.arange(len(owner) + 1))
+    return Neighbours(starts.astype(np.int64), ids[order].astype(np.int64), weights[order])
 
 
 def _share_out(

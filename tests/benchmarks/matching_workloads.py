@@ -191,7 +191,7 @@ def on_disk(
     with tempfile.TemporaryDirectory(dir=folder or None) as temporary:
         for seed, name in enumerate("ab"):
             if not (Path(temporary) / name).exists():
-                _write(Path(temporary) / name, n_tokens, d_sae, l0, seed=seed)
+                write_store(Path(temporary) / name, n_tokens, d_sae, l0, seed=seed)
         warm_up()
         before = reset_peak()
         start = time.perf_counter()
@@ -334,7 +334,7 @@ def warm_up() -> None:
     small = synthetic(200, 50, 5, seed=0)
     match_features(small, small, method="one_to_one")
     with tempfile.TemporaryDirectory() as temporary:
-        _write(Path(temporary) / "a", 200, 50, 5, seed=0)
+        write_store(Path(temporary) / "a", 200, 50, 5, seed=0)
         store = ActivationStore.open(Path(temporary) / "a")
         match_features(store, store, method="one_to_one")
 
@@ -351,7 +351,7 @@ def reset_peak() -> float:
     return peak_mib()
 
 
-def _write(path: Path, n_tokens: int, d_sae: int, l0: int, *, seed: int) -> None:
+def write_store(path: Path, n_tokens: int, d_sae: int, l0: int, *, seed: int) -> None:
     """A store of synthetic activations; 20 different blocks of 50,000 tokens, over and over (making them takes longest)."""
     from helpers.activations import ActivationStore
 

@@ -1,6 +1,5 @@
 """Tokenizers and token batches: exact counts, exact places, special tokens out by id."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from helpers.corpus import (
-    Document,
     StoryWorld,
     TokenBatch,
     build_tokenizer,
@@ -17,19 +15,10 @@ from helpers.corpus import (
     stream_sequences,
     tokenize_corpus,
     tokenizer_fingerprint,
+    tokenizer_for,
+    train_bpe_tokenizer,
 )
-
-
-class Texts:
-    """A corpus of given texts."""
-
-    name = "given texts"
-
-    def __init__(self, *texts: str) -> None:
-        self.texts = texts
-
-    def documents(self, start: int = 0) -> Iterator[Document]:
-        return (Document(index, text) for index, text in list(enumerate(self.texts))[start:])
+from tests.tiny import Texts
 
 
 def letters(*, special: dict[str, str], first: tuple[str, ...]) -> PreTrainedTokenizerFast:
@@ -88,6 +77,53 @@ def test_fingerprint_tells_tokenizers_apart_and_survives_use(tokenizer: PreTrain
     assert tokenizer_fingerprint(PLANTED) != before
     other_bos = letters(special={"bos_token": "</s>", "eos_token": "</s>", "pad_token": "</s>"}, first=("<s>", "</s>"))
     assert tokenizer_fingerprint(other_bos) != tokenizer_fingerprint(PLANTED)
+
+
+@pytest.fixture(scope="module")
+def pieces(world: StoryWorld) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the world."""
+    return train_bpe_tokenizer(world, n_vocab=600, n_documents=300)
+
+
+def test_a_trained_tokenizer_keeps_every_text(world: StoryWorld, pieces: PreTrainedTokenizerFast) -> None:
+    assert len(pieces) == pieces.vocab_size == 600
+    texts = [world.document(index).text for index in range(20)]
+    for text in [*texts, "Zo\u00eb  ran\n \u0645\u0644\u0643 \U0001f600 <b>\ttab ", "<|unk|> [x] don't"]:
+        ids = pieces.encode(text, add_special_tokens=False)
+        assert pieces.decode(ids) == text
+    n_pieces = [len(pieces.encode(word)) for word in world.vocabulary]
+    assert n_pieces.count(1) > 50  # frequent words are one token
+    assert max(n_pieces) > 3  # rare ones are not
+
+
+def test_a_trained_tokenizer_repeats_and_survives_saving(
+    world: StoryWorld, pieces: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    again = train_bpe_tokenizer(world, n_vocab=600, n_documents=300)
+    assert tokenizer_fingerprint(again) == tokenizer_fingerprint(pieces)
+    assert tokenizer_fingerprint(train_bpe_tokenizer(world, n_vocab=601, n_documents=300)) != tokenizer_fingerprint(
+        pieces
+    )
+    pieces.save_pretrained(tmp_path)
+    assert tokenizer_fingerprint(load_tokenizer(tmp_path)) == tokenizer_fingerprint(pieces)
+
+
+def test_a_trained_tokenizer_has_the_special_tokens_of_the_world_s_own(
+    tokenizer: PreTrainedTokenizerFast, pieces: PreTrainedTokenizerFast
+) -> None:
+    for name in ("bos_token_id", "pad_token_id", "unk_token_id"):
+        assert getattr(pieces, name) == getattr(tokenizer, name)
+
+
+def test_tokenizer_for_trains_one_where_asked(world: StoryWorld, tokenizer: PreTrainedTokenizerFast) -> None:
+    assert len(tokenizer_for(world, name_or_path="bpe", n_vocab=300)) == 300
+    assert tokenizer_fingerprint(tokenizer_for(world)) == tokenizer_fingerprint(tokenizer)
+    with pytest.raises(ValueError, match="given texts has no tokenizer of its own; set `tokenizer` to bpe"):
+        tokenizer_for(Texts("a"))
+    with pytest.raises(ValueError, match="expected text for 500 tokens in given texts; got 26.; lower n_vocab"):
+        tokenizer_for(Texts("abc abc abc"), name_or_path="bpe", n_vocab=500)
+    with pytest.raises(ValueError, match="n_vocab is at least 260: .* got 259"):
+        train_bpe_tokenizer(world, n_vocab=259)
 
 
 def test_missing_tokenizer(tmp_path: Path) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helpers.features import TopExamples, context_text, context_texts, example_contexts, token_texts
+from tests.features.conftest import batch_of
 
 
 def test_contexts_spell_the_sequence(tokens, tokenizer):
     rows = [0, 1, 17, 500, tokens.n_tokens - 1]
     for row, context in zip(rows, context_texts(tokens, rows, tokenizer, before=1000, after=1000), strict=True):
         sequence, _ = tokens.row_locations()[row]
-        kept = tokens.input_ids[sequence][tokens.keep_mask[sequence]]
+        # The last sequence's surplus is masked out, but the model reads it.
+        read = tokens.input_ids[sequence][tokens.attention_mask[sequence]][tokens.bos_columns :]
         assert context is not None
-        assert context.text == tokenizer.decode(kept, clean_up_tokenization_spaces=False).replace("\n", "⏎")
+        assert context.text == tokenizer.decode(read, clean_up_tokenization_spaces=False).replace("\n", "⏎")
         assert context.token == token_texts(tokenizer, [tokens.token_ids()[row]])[0]
         assert context == context_text(tokens, row, tokenizer, before=1000, after=1000)
 
@@ -46,30 +50,49 @@ def test_spaces_and_newlines_are_kept(tokenizer):
     assert token_texts(tokenizer, [-1]) == [""]
 
 
-def test_sentencepiece_tokens_keep_their_space():
-    class SentencePiece:
-        """Decoding one token drops its space, as Llama's tokenizer does."""
-
-        pieces = ("\u2581king", "dom", "<0x0A>")
-
-        def convert_ids_to_tokens(self, token_id):
-            return self.pieces[token_id]
-
-        def decode(self, ids, **_options):
-            return ("king", "dom", "\n")[ids[0]]
-
-    assert token_texts(SentencePiece(), [0, 1, 2]) == [" king", "dom", "⏎"]
+def test_tokens_keep_their_space_in_every_tokenizer(byte_level, metaspace, wordpiece):
+    for tokenizer, expected in (
+        (byte_level, ["the", " king", "⏎", " the"]),
+        (metaspace, [" the", " king", "⏎", " the"]),  # decoding one token drops its space
+        (wordpiece, [" the", " king", " the"]),
+    ):
+        ids = tokenizer("the king\n the", add_special_tokens=False)["input_ids"]
+        assert token_texts(tokenizer, ids) == expected
 
 
-def test_a_part_of_a_character_is_shown_as_its_piece():
-    class Bytes:
-        def convert_ids_to_tokens(self, _token_id):
-            return "â"
+def test_a_cut_letter_is_shown_whole_on_each_of_its_tokens(byte_level, metaspace):
+    for tokenizer in (byte_level, metaspace):
+        tokens = batch_of(tokenizer, "the 世 كم")
+        rows = range(tokens.n_tokens)
+        whole = context_texts(tokens, rows, tokenizer, before=99, after=99)
+        assert {context.text.strip() for context in whole} == {"the 世 كم"}
+        assert [context.token for context in whole].count("世") == 3
+        assert [context.token for context in whole].count("ك") == 2
+        first = next(row for row in rows if whole[row].token == "世")
+        # A window that ends inside a letter shows it whole too, and never twice.
+        assert context_text(tokens, first, tokenizer, before=0, after=4).text == "世 ك"
+        assert context_text(tokens, first + 2, tokenizer, before=1, after=0).text == "世"
 
-        def decode(self, _ids, **_options):
-            return "\ufffd"
 
-    assert token_texts(Bytes(), [5]) == ["â"]
+def test_a_part_of_a_letter_alone_is_shown_as_its_byte(byte_level, metaspace):
+    for tokenizer in (byte_level, metaspace):
+        ids = tokenizer("世", add_special_tokens=False)["input_ids"][-3:]
+        assert token_texts(tokenizer, ids) == ["<0xE4>", "<0xB8>", "<0x96>"]
+    tokens = batch_of(byte_level, "the世", context_size=3)  # the window cuts the letter
+    assert context_text(tokens, 1, byte_level).text == "the<0xE4>"
+
+
+def test_neighbours_that_are_not_used_are_shown(byte_level):
+    tokens = batch_of(byte_level, "the king said")
+    only_king = tokens.keep_mask & (np.arange(tokens.context_size) == 2)
+    assert context_text(replace(tokens, keep_mask=only_king), 0, byte_level).text == "the king said"
+
+
+def test_letters_do_not_join_over_sequences(byte_level):
+    tokens = batch_of(byte_level, "世世", context_size=3)  # two bytes in every window
+    shown = [context.text for context in context_texts(tokens, range(6), byte_level)]
+    assert shown[0] == shown[1] == "<0xE4><0xB8>"
+    assert shown[2] == shown[3] == "<0x96><0xE4>"
 
 
 def test_examples_are_shown_strongest_first_and_gaps_left_out(tokens, tokenizer):

@@ -58,6 +58,27 @@ def test_pre_activations_are_ranked_by_value_even_below_zero(tmp_path):
     np.testing.assert_array_equal(top_examples(store).rows, reference(dense, documents, 5, every_value=True))
 
 
+@pytest.mark.parametrize("kind", ["feature_acts", "hidden_pre"])
+def test_examples_of_a_part_of_the_rows_are_those_of_a_store_of_these_rows(tmp_path, kind):
+    """Trap: examples that were looked at already (here the strongest of all) must not come back."""
+    rng = np.random.default_rng(4)
+    dense = rng.integers(1, 5, size=(90, 6)) * (rng.random((90, 6)) < 0.4)
+    documents = np.arange(90) // 9
+    keep = np.isin(documents, [1, 4, 5, 8])
+    dense[3] = 9  # the strongest row of every feature is not kept
+    store = store_of(tmp_path / "all", dense.astype(np.float32), documents, kind=kind)
+    part = store_of(tmp_path / "part", dense[keep].astype(np.float32), documents[keep], kind=kind)
+    found, expected = top_examples(store, keep_mask=keep), top_examples(part)
+    np.testing.assert_array_equal(
+        found.rows, np.where(expected.rows >= 0, np.flatnonzero(keep)[np.maximum(expected.rows, 0)], -1)
+    )
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.counts, (dense[keep] != 0).sum(axis=0))
+    assert (top_examples(store).rows[:, 0] == 3).all()
+    with pytest.raises(ValueError, match=r"keep_mask must be \(90,\) bool, one a row; got int64 \(4,\)"):
+        top_examples(store, keep_mask=np.array([1, 4, 5, 8]))
+
+
 def test_block_borders_do_not_matter(tmp_path, monkeypatch):
     store = write_store(tmp_path / "s", random_activations(500, 20))
     whole = top_examples(store)

@@ -1,6 +1,7 @@
 """Loading, hooks, streaming and measures, against the plain Hugging Face model."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from helpers.corpus import Probe, StoryWorld, TokenBatch
+from helpers.corpus import Probe, StoryWorld, TokenBatch, train_bpe_tokenizer
 from helpers.models import (
     hook_layer,
     hook_width,
@@ -19,6 +20,7 @@ from helpers.models import (
     split_batch,
     stream_activations,
 )
+from tests.tiny import Texts
 
 # float32 sums of a few hundred products in another order; activations and logits are of size 0.1 to 10
 FLOAT32_SUMS = 1e-5
@@ -184,10 +186,49 @@ def test_accuracy_among_alternatives(model: TransformerBridge, tokenizer: PreTra
     assert probe_accuracies(model, tokenizer, alone) == {"one": 0.0}
 
 
-def test_an_answer_is_one_token(model: TransformerBridge, tokenizer: PreTrainedTokenizerFast) -> None:
-    for answer in (" Monday Tuesday", " talking", ""):
-        with pytest.raises(ValueError, match="a probe's answer is one token"):
+def test_an_answer_is_made_of_known_tokens(model: TransformerBridge, tokenizer: PreTrainedTokenizerFast) -> None:
+    for answer in (" talking", " Monday talking", ""):
+        with pytest.raises(ValueError, match="a probe's answer is made of known tokens; '.*' is"):
             probe_accuracies(model, tokenizer, [Probe("weekday", "Today is", answer, (answer,))])
+
+
+class SpellingModel(torch.nn.Module):
+    """Says the letters of `text` one after the other, whatever it read, once it has read `n_read` tokens."""
+
+    def __init__(self, ids: list[int], *, n_read: int, n_vocab: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.config = SimpleNamespace(max_position_embeddings=64)
+        self.ids, self.n_read, self.n_vocab = ids, n_read, n_vocab
+
+    def forward(self, input_ids: torch.Tensor) -> SimpleNamespace:
+        logits = torch.zeros(*input_ids.shape, self.n_vocab)
+        for place, token_id in enumerate(self.ids):
+            if self.n_read - 1 + place < input_ids.shape[1]:
+                logits[:, self.n_read - 1 + place, token_id] = 1.0
+        return SimpleNamespace(logits=logits)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "right_among"),
+    [
+        (" seven.", True, True),
+        (" seven teen", True, True),  # a space ends the word
+        (" seventeen", False, False),  # the trap: its beginning is the answer
+        (" six", False, False),
+        (" s!ven", False, True),  # a wrong first choice, that no alternative has
+    ],
+)
+def test_answers_of_several_tokens(said: str, right: bool, right_among: bool) -> None:
+    corpus = Texts("seven seventeen six seventy! teen.")
+    pieces = train_bpe_tokenizer(corpus, n_vocab=260)  # one merge: nearly every letter is a token
+    prompt, answers = "Six,", (" seven", " seventeen", " six")
+    probe = Probe("count", prompt, " seven", answers)
+    assert len(pieces(" seven")["input_ids"]) > 2
+    speller = SpellingModel(pieces(said)["input_ids"], n_read=1 + len(pieces(prompt)["input_ids"]), n_vocab=260)
+    others = [Probe("count", "a longer prompt that pads the others", " six", answers)]  # its own place is wrong
+    assert probe_accuracies(speller, pieces, [probe, *others]) == {"count": right / 2}
+    assert probe_accuracies(speller, pieces, [probe], among_alternatives=True) == {"count": float(right_among)}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from helpers.corpus import Document, LocalCorpus, StoryWorld, TokenBatch, load_tokenizer, tokenizer_fingerprint
+from helpers.corpus import (
+    Document,
+    LocalCorpus,
+    StoryWorld,
+    TokenBatch,
+    load_tokenizer,
+    tokenizer_fingerprint,
+    tokenizer_for,
+)
 from helpers.models import TrainingHistory, load_model, next_token_loss, train_language_model
 from helpers.models.training import learning_rate_factor
 from helpers.params import LanguageModelParams
@@ -227,3 +235,16 @@ def test_learning_rate_rises_and_falls_in_straight_lines() -> None:
     assert learning_rate_factor(0.04) == 1.0
     assert learning_rate_factor(0.52) == pytest.approx(0.5)
     assert learning_rate_factor(1.0) == learning_rate_factor(1.1) == 0.0
+
+
+def test_a_model_with_a_tokenizer_trained_on_its_corpus(tmp_path: Path, world: StoryWorld) -> None:
+    params = small_params(tokenizer="bpe", n_vocab=300, context_size=256)
+    pieces = tokenizer_for(world, name_or_path=params.tokenizer, n_vocab=params.n_vocab)
+    assert len(pieces(" grandmother")["input_ids"]) > 1  # answers are of several tokens, and are asked for
+    history = train_language_model(params, folder=tmp_path / "model", tokenizer=pieces, corpus=world)
+    assert set(history.accuracies) == set(world.probe_kinds)
+    assert history.loss[-1] < history.loss[0]
+    assert load_model(tmp_path / "model", device="cpu").cfg.d_vocab == 300
+    assert tokenizer_fingerprint(load_tokenizer(tmp_path / "model")) == tokenizer_fingerprint(pieces)
+    other = train_language_model(params, folder=tmp_path / "model", tokenizer=pieces, corpus=world)
+    assert other == history  # finished: not repeated

@@ -54,6 +54,16 @@ def test_matched_features_mean_the_same(smoke_study):
     assert metrics["chance_corr_99"] < 0.3
 
 
+def test_what_partners_share_does_not_rest_on_the_tokens_that_chose_them(smoke_study):
+    metrics = smoke_study.result("04_match_features", "main").metrics
+    for score in ("same_top_tokens", "same_concept"):
+        assert metrics[f"{score}_unseen"] > 5 * metrics[f"{score}_unseen_null"]
+        # Half of the tokens decide about pairs and examples; a score made by the choice of tokens would fall to chance.
+        assert metrics[f"{score}_unseen"] > 0.7 * metrics[score]
+    assert 0 <= metrics["one_sided_a"] < 0.5 and 0 < metrics["one_sided_above"] < 0.5
+    assert 0 <= metrics["twins_a"] <= 1 and 0 <= metrics["twins_b"] <= 1
+
+
 def test_saved_pairs_are_those_of_the_stores(smoke_study):
     result, stores = smoke_study.result("04_match_features", "main"), smoke_study.result("03_save_activations", "main")
     saved = FeaturePairs.load(result.artifact("pairs"))
@@ -68,6 +78,11 @@ def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
     for measure in result.params["measures"]:
         assert result.metrics[measure] > result.metrics[f"{measure}_null_mean"]
         assert result.metrics[f"{measure}_p"] == pytest.approx(smallest)
+        assert result.metrics[f"{measure}_nulls_survived"] <= 3
+    # Matched again on the first documents, and on all: the last step is the comparison itself.
+    assert result.metrics["tokens"] == [10_000, 30_000]
+    assert result.metrics["n_pairs_by_tokens"][-1] == result.metrics["n_pairs"]
+    assert result.metrics["rsa_by_tokens"][-1] == pytest.approx(result.metrics["rsa"], abs=1e-12)
 
 
 def test_families_are_kept_beyond_chance(smoke_study):

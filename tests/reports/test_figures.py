@@ -49,6 +49,10 @@ def all_figures(results):
     )
     yield score_figures.null_distributions(results, title="Nulls")
     yield score_figures.score_curves([0.1, 0.2], {"rsa": [results[0], results[0]]}, x_label="least", title="Thresholds")
+    yield score_figures.score_curves(
+        [1e4, 3e5], {name: [results[0]] * 2 for name in ("rsa", "cca", "orthogonal_procrustes", "svcca")},
+        x_label="correlation (centre of a band)", log_x=True,
+    )  # fmt: skip
     yield figures.heatmap(
         [[0.1, np.nan]],
         row_labels=["a"],
@@ -148,7 +152,9 @@ def test_null_panels_say_score_p_and_reason(results):
     assert labels[0] == f"similarity {results[0].score:.3f}, p \u2264 0.02"
     assert labels[1].startswith("distance ") and "random matrices" in figure.axes[2].get_ylabel()
     assert "undefined" in figure.axes[3].texts[0].get_text()
-    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [result.measure for result in results]
+    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [
+        result.measure.replace("_", " ") for result in results
+    ]
 
 
 def test_more_series_than_colours_stay_distinguishable():
@@ -163,6 +169,15 @@ def test_gaps_where_a_score_is_undefined():
     figure = score_figures.score_curves([0.1, 0.2, 0.3], {"cca": row}, x_label="least")
     for line in figure.axes[0].lines:
         assert np.isnan(line.get_ydata()).tolist() == [False, True, False]
+
+
+def test_curves_of_many_measures_fill_several_rows(results):
+    named = {name: [results[0], results[0]] for name in ("rsa", "cca", "svcca", "pwcca")}
+    figure = score_figures.score_curves([10_000, 300_000], named, x_label="tokens", log_x=True)
+    drawn = [axes for axes in figure.axes if axes.lines]
+    assert len(drawn) == 4 and len({axes.get_position().y0 for axes in drawn}) == 2
+    assert drawn[0].get_xscale() == "log" and drawn[0].get_xticks().tolist() == [10_000, 300_000]
+    assert drawn[0].get_xlim()[0] < 10_000 and drawn[0].get_xlim()[1] > 300_000
 
 
 @pytest.mark.parametrize(

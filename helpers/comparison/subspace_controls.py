@@ -1,0 +1,110 @@
+"""The controls of notebook 06 in one go: every kind of group whose answer is known, through the same matching and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from helpers.comparison.subspace_scores import SubspaceTest
+from helpers.comparison.subspace_sides import SubspacePair
+from helpers.comparison.subspace_truth import (
+    MismatchCells,
+    PairTests,
+    RejectionRate,
+    mismatch_cells,
+    mismatched_groups,
+    rejection_rates,
+    wrong_pairing_tests,
+)
+
+#: Kinds that must keep the level of the test.
+MUST_HOLD = (
+    "wrongly paired",
+    "mismatched, as true groups",
+    "mismatched, one pair a word",
+    "mismatched, shuffled tokens",
+)
+
+
+@dataclass(frozen=True)
+class SubspaceControls:
+    """Tests of one layer pair by kind of group.
+
+    Args:
+        rates: kind -> measure -> how often the test says "above chance"; the kinds of MUST_HOLD are false alarms.
+        as_true: tests of all groups with themselves and with mismatched ones, at the correlation of the study.
+        names, mismatched: groups, and the pairs of groups that are controls.
+    """
+
+    rates: Mapping[str, Mapping[str, RejectionRate]]
+    as_true: PairTests
+    names: tuple[str, ...]
+    mismatched: tuple[tuple[str, str], ...]
+    alpha: float
+
+    @property
+    def failures(self) -> list[str]:
+        """A sentence for every kind and measure with more false alarms than a valid test may have."""
+        return [
+            f"{kind}, {measure}: {rate.as_text()} false alarms, a valid test stays below {rate.bound:.1%}"
+            for kind in MUST_HOLD
+            for measure, rate in self.rates[kind].items()
+            if not rate.within_bound
+        ]
+
+    def cells(self, measure: str) -> MismatchCells:
+        """Every group against every other under one measure."""
+        return mismatch_cells(self.as_true, self.names, self.mismatched, measure=measure, alpha=self.alpha)
+
+    def metrics(self) -> dict[str, float | None]:
+        """Every rate under a name of its own."""
+        return {
+            f"alarms_{measure}_{kind.replace(', ', '_').replace(' ', '_')}": rate.rate
+            for kind, by_measure in self.rates.items()
+            for measure, rate in by_measure.items()
+        }
+
+
+def run_controls(
+    pair: SubspacePair,
+    names: Sequence[str],
+    unrelated: Sequence[str],
+    *,
+    among: Sequence[tuple[str, str]],
+    test: SubspaceTest,
+    min_corr: float,
+    alpha: float = 0.05,
+    n_threads: int = 1,
+) -> SubspaceControls:
+    """Test true, unrelated, wrongly paired and mismatched groups of one layer pair.
+
+    Args:
+        names: true groups. unrelated: groups of unrelated words.
+        among: pairs of groups without a common word (`ConceptGroups.mismatched_pairs`).
+        min_corr: of the pairs of true groups.
+    """
+    mismatched = mismatched_groups(pair.a.groups, pair.b.groups, among=among)
+    itself = [(name, name) for name in names]
+    as_true = pair.tests([*itself, *mismatched], test=test, min_corr=min_corr, n_threads=n_threads)
+    shuffled = pair.on_shuffled_tokens(seed=test.seed, n_threads=n_threads)
+    of_control = {key: result for key, result in as_true.items() if key[0] != key[1]}
+    tests = {
+        "true groups": [result for key, result in as_true.items() if key not in of_control],
+        "groups of unrelated words": pair.tests(
+            [(name, name) for name in unrelated], test=test, min_corr=min_corr, n_threads=n_threads
+        ).values(),
+        "mismatched, every partner": pair.tests(mismatched, test=test, n_threads=n_threads).values(),
+        "wrongly paired": wrong_pairing_tests(
+            pair.matched(names, min_corr=min_corr), pair.a.space, pair.b.space, test=test
+        ),
+        "mismatched, as true groups": of_control.values(),
+        "mismatched, one pair a word": pair.tests(mismatched, test=test, one_a_word=True, n_threads=n_threads).values(),
+        "mismatched, shuffled tokens": shuffled.tests(mismatched, test=test, n_threads=n_threads).values(),
+    }
+    return SubspaceControls(
+        rates={kind: rejection_rates(results, alpha=alpha) for kind, results in tests.items()},
+        as_true=as_true,
+        names=tuple(names),
+        mismatched=tuple(mismatched),
+        alpha=alpha,
+    )
