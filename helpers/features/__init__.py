@@ -22,6 +22,7 @@ from helpers.features.logit_effects import LogitEffects, listed_tokens, logit_ef
 from helpers.features.pair_cards import PairCard, pair_cards
 from helpers.features.search import FeatureIndex, FoundFeatures
 from helpers.features.word_borders import split_words
+from helpers.features.word_truth import effective_number, known_words, narrowest_concepts
 from helpers.features.words import WordTable, build_words
 
 __all__ = [
@@ -51,15 +52,18 @@ __all__ = [
     "context_texts",
     "control_group",
     "describe_features",
+    "effective_number",
     "example_contexts",
     "export_features",
     "feature_cards",
     "feature_columns",
     "known_concepts",
+    "known_words",
     "listed_tokens",
     "load_concepts",
     "logit_effects",
     "majority_concepts",
+    "narrowest_concepts",
     "one_sided_groups",
     "pair_cards",
     "partners_of",

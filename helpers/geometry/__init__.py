@@ -16,6 +16,19 @@ from helpers.geometry.family_tests import (
 )
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
+from helpers.geometry.planted_splitting import PlantedSplitting, planted_splitting
+from helpers.geometry.splitting import Splitting, find_splitting
+from helpers.geometry.splitting_chance import (
+    LinkThresholds,
+    SplitsByChance,
+    link_thresholds,
+    random_directions,
+    split_features,
+    splits_by_chance,
+)
+from helpers.geometry.splitting_tests import children_narrower, families_of_one_kind
+from helpers.geometry.splitting_tree import first_ids, routes_agree, splitting_forest
+from helpers.geometry.width_links import WidthLinks, WidthPair, open_widths, width_links
 
 __all__ = [
     "CofiringPairs",
@@ -24,9 +37,16 @@ __all__ = [
     "Faithfulness",
     "FeatureForest",
     "KeptFamilies",
+    "LinkThresholds",
     "NearestRows",
     "PartnerDistance",
     "PlantedFamilies",
+    "PlantedSplitting",
+    "SplitsByChance",
+    "Splitting",
+    "WidthLinks",
+    "WidthPair",
+    "children_narrower",
     "cofiring_communities",
     "cofiring_pairs",
     "compare_families",
@@ -36,15 +56,27 @@ __all__ = [
     "embed_along",
     "embed_together",
     "families_kept",
+    "families_of_one_kind",
     "family_forest",
     "family_members",
+    "find_splitting",
+    "first_ids",
     "implied_firings",
+    "link_thresholds",
     "map_faithfulness",
     "nearest_rows",
+    "open_widths",
     "partner_distance",
     "planted_families",
+    "planted_splitting",
+    "random_directions",
     "relations_kept",
     "relatives_alike",
+    "routes_agree",
     "shuffled_firings",
+    "split_features",
+    "splits_by_chance",
+    "splitting_forest",
+    "width_links",
     "words_gathered",
 ]

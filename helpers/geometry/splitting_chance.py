@@ -1,0 +1,159 @@
+"""Thresholds and counts of split features where there is nothing to find.
+
+Containment: the same search after the tokens of the wide dictionary were shuffled, so that every feature fires as often
+and as strongly, on other tokens. Cosine: random directions with the mean and the covariance of the wide dictionary's
+decoder rows, because rows crowd in a few dimensions and random directions on the whole sphere would be too easy to beat.
+
+A threshold is a high quantile of what a specific feature's *best* general feature reaches by chance, so it already pays
+for the search among all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from helpers.geometry.family_tests import Scale
+from helpers.geometry.splitting import Splitting, find_splitting
+from helpers.geometry.width_links import WidthPair, contained_pairs, width_links
+from helpers.matching.chance import shuffled_rows
+from helpers.nulls.permutation import PermutationResult, null_rng, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class LinkThresholds:
+    """From where on a link is more than chance.
+
+    Shapes:
+        containment, cosine: (n_specific,) float64, the best that each eligible specific feature reaches by chance.
+    Args:
+        min_containment, min_cosine: their quantile.
+    """
+
+    min_containment: float
+    min_cosine: float
+    containment: np.ndarray
+    cosine: np.ndarray
+    quantile: float
+    seed: int
+
+
+def link_thresholds(pair: WidthPair, *, quantile: float = 0.99, seed: int = 0) -> LinkThresholds:
+    """Read the thresholds off one shuffle and one set of random directions.
+
+    Args:
+        quantile: in [0, 1): of the specific features' best values by chance.
+    Raises:
+        ValueError: quantile out of range.
+    """
+    if not 0 <= quantile < 1:
+        raise ValueError(f"quantile must be at least 0 and below 1; got {quantile}")
+    shuffled = pair.with_wide(shuffled_rows(pair.wide, seed=seed))
+    containment = np.concatenate([block.max(axis=0) for _, _, _, block in contained_pairs(shuffled)])
+    directions = random_directions(pair.rows_wide[pair.eligible_wide], n=int(pair.eligible_wide.sum()), seed=seed)
+    cosine = (pair.rows_narrow[pair.eligible_narrow] @ directions.T).max(axis=0)
+    # A chance containment of 0 would link everything with everything.
+    lowest = max(float(np.quantile(containment, quantile)), 1e-9)
+    return LinkThresholds(lowest, float(np.quantile(cosine, quantile)), containment, cosine, quantile, seed)
+
+
+def random_directions(rows: np.ndarray, *, n: int, seed: int) -> np.ndarray:
+    """Directions drawn from a normal distribution with the mean and covariance of `rows`.
+
+    Shapes:
+        rows: (n_rows, d_in); returns (n, d_in), rows of unit length.
+    """
+    centred = rows - rows.mean(axis=0)
+    # A random combination of centred rows has their covariance, whatever their number.
+    weights = null_rng(seed).normal(size=(n, len(rows))) / np.sqrt(len(rows))
+    drawn = weights @ centred + rows.mean(axis=0)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def split_features(pair: WidthPair, thresholds: LinkThresholds, *, alpha: float = 0.01) -> Splitting:
+    """`find_splitting` of the links beyond these thresholds."""
+    links = width_links(pair, min_containment=thresholds.min_containment, min_cosine=thresholds.min_cosine)
+    return find_splitting(pair, links, alpha=alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitsByChance:
+    """How much splitting the same thresholds find where firing and direction say nothing about each other.
+
+    Args:
+        children: share of the wide dictionary's features with a parent, beside its null.
+        families: share of the narrow dictionary's features with two children or more, beside its null.
+        shares_wide, shares_narrow: class -> mean share over the shuffles.
+    """
+
+    children: PermutationResult
+    families: PermutationResult
+    shares_wide: dict[str, float]
+    shares_narrow: dict[str, float]
+
+
+def splits_by_chance(
+    pair: WidthPair,
+    found: Splitting,
+    thresholds: LinkThresholds,
+    *,
+    shuffle: Literal["tokens", "directions"] = "tokens",
+    n_shuffles: int = 19,
+    seed: int = 0,
+) -> SplitsByChance:
+    """Search again after shuffling the wide dictionary, with the same thresholds.
+
+    Args:
+        found: what was found in `pair` with these `thresholds`.
+        shuffle: "tokens": every feature fires as often, on other tokens; "directions": every feature keeps its tokens
+            and gets the decoder row of another.
+        n_shuffles: searches; the p-value cannot fall below 1 / (1 + n_shuffles).
+        seed: of the shuffles, which are not those that made the thresholds.
+    Raises:
+        ValueError: unknown shuffle, or n_shuffles below 1.
+    """
+    if shuffle not in ("tokens", "directions") or n_shuffles < 1:
+        raise ValueError(
+            f"expected shuffle 'tokens' or 'directions' and n_shuffles of at least 1; got {shuffle!r} and {n_shuffles}"
+        )
+    rng = null_rng(seed)
+    others = []
+    for _ in range(n_shuffles):
+        if shuffle == "tokens":
+            shuffled = pair.with_wide(shuffled_rows(pair.wide, seed=int(rng.integers(1 << 62))))
+        else:
+            shuffled = replace(pair, rows_wide=_given_to_others(pair.rows_wide, pair.eligible_wide, rng))
+        others.append(split_features(shuffled, thresholds))
+    about = {"n_shuffles": n_shuffles, "seed": seed, "shuffle": shuffle}
+    results = {}
+    for name, share, eligible in (
+        ("children", _share_of_children, pair.eligible_wide),
+        ("families", _share_of_families, pair.eligible_narrow),
+    ):
+        null = np.array([share(other, eligible) for other in others])
+        scale = Scale(f"share_of_{name}")
+        results[name] = summarise(scale, share(found, eligible), null, int(eligible.sum()), about, null_kind="features")
+    return SplitsByChance(**results, shares_wide=_means(others, "wide"), shares_narrow=_means(others, "narrow"))
+
+
+def _given_to_others(rows: np.ndarray, eligible: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    ids = np.flatnonzero(eligible)
+    given = rows.copy()
+    given[ids] = rows[rng.permutation(ids)]
+    return given
+
+
+def _share_of_children(found: Splitting, eligible: np.ndarray) -> float:
+    return float((found.parents >= 0).sum() / eligible.sum())
+
+
+def _share_of_families(found: Splitting, eligible: np.ndarray) -> float:
+    return float((found.n_children >= 2).sum() / eligible.sum())
+
+
+def _means(found: Sequence[Splitting], side: str) -> dict[str, float]:
+    shares = [each.shares(side) for each in found]
+    return {name: float(np.mean([share[name] for share in shares])) for name in shares[0]}
