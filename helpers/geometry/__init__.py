@@ -17,7 +17,7 @@ from helpers.geometry.family_tests import (
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
 from helpers.geometry.planted_splitting import PlantedSplitting, planted_splitting
-from helpers.geometry.splitting import Splitting, find_splitting
+from helpers.geometry.splitting import Clashes, Splitting, find_splitting, sibling_clashes
 from helpers.geometry.splitting_chance import (
     LinkThresholds,
     SplitsByChance,
@@ -26,11 +26,12 @@ from helpers.geometry.splitting_chance import (
     split_features,
     splits_by_chance,
 )
-from helpers.geometry.splitting_tests import children_narrower, families_of_one_kind
+from helpers.geometry.splitting_tests import children_inside, families_of_one_kind
 from helpers.geometry.splitting_tree import first_ids, routes_agree, splitting_forest
 from helpers.geometry.width_links import WidthLinks, WidthPair, open_widths, width_links
 
 __all__ = [
+    "Clashes",
     "CofiringPairs",
     "CoverThreshold",
     "Embedding",
@@ -46,7 +47,7 @@ __all__ = [
     "Splitting",
     "WidthLinks",
     "WidthPair",
-    "children_narrower",
+    "children_inside",
     "cofiring_communities",
     "cofiring_pairs",
     "compare_families",
@@ -74,6 +75,7 @@ __all__ = [
     "relatives_alike",
     "routes_agree",
     "shuffled_firings",
+    "sibling_clashes",
     "split_features",
     "splits_by_chance",
     "splitting_forest",

@@ -1,20 +1,22 @@
 """Feature splitting: what becomes of the features of a narrow dictionary in a wide one of the same hook.
 
-Every specific feature (of the wide dictionary) gets one parent at most, the general feature that it is linked with
-(`width_links`) and whose activation correlates best with its own. From these edges follows what each feature is:
+A specific feature (of the wide dictionary) is a *child* of a general one that it is linked with (`width_links`: more than
+chance) and that fires on most of its tokens, chance taken out. It has one parent at most: of several, the one whose
+activation correlates best with its own. From these edges follows what each feature is:
 
 wide dictionary     kept      a copy of its parent: each fires on most of the other's tokens, and no other child fits better
                     split     a child beside siblings, and no copy
                     narrowed  an only child, and no copy
+                    mixed     linked, but no general feature fires on most of its tokens
                     new       linked with nothing
 narrow dictionary   kept      has a copy
                     absorbed  has a copy, which falls silent where another child fires (see below)
                     split     two children or more, no copy
                     narrowed  an only child, no copy
-                    lost      no child
+                    mixed     linked, but no child
+                    lost      linked with nothing
 
-and *rare* in both: fires on too few tokens to tell. "Most" is more than half, so that two disjoint children cannot both
-be the copy.
+and *rare* in both: fires on too few tokens to tell. "Most" is half: of disjoint children only one can be the copy.
 
 **Absorption.** In the wide dictionary a general feature often stops firing on the tokens for which there is a specific
 feature that writes the general direction as well. The narrow dictionary, which has no room for the specific one, says
@@ -31,6 +33,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numba
@@ -44,9 +47,10 @@ from helpers.storage import atomic_file
 FORMAT_VERSION = 1
 NONE = -1
 MOST = 0.5
-RARE, NEW, KEPT, SPLIT, NARROWED, ABSORBED, LOST = "rare", "new", "kept", "split", "narrowed", "absorbed", "lost"
-WIDE_CLASSES = (KEPT, SPLIT, NARROWED, NEW)
-NARROW_CLASSES = (KEPT, ABSORBED, SPLIT, NARROWED, LOST)
+RARE, KEPT, SPLIT, NARROWED, MIXED = "rare", "kept", "split", "narrowed", "mixed"
+NEW, ABSORBED, LOST = "new", "absorbed", "lost"
+WIDE_CLASSES = (KEPT, SPLIT, NARROWED, MIXED, NEW)
+NARROW_CLASSES = (KEPT, ABSORBED, SPLIT, NARROWED, MIXED, LOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class Splitting:
 
     Shapes:
         of every specific feature, (d_wide,), 0 (parents: -1) where it has no parent:
-            parents: int64, id of its general feature; n_candidates: int64, general features it is linked with;
+            parents: int64, id of its general feature; n_candidates: int64, general features whose child it could be;
             containment, cosine, corr: float64, with the parent; together: int64, tokens on which both fire;
             with_copy: int64, those of them on which the parent's copy fires as well;
             absorbs: bool; wide_class: str.
@@ -181,6 +185,8 @@ def find_splitting(pair: WidthPair, links: WidthLinks, *, alpha: float = 0.01) -
             f"the links name features up to {links.general.max()} and {links.specific.max()}, the dictionaries have "
             f"{d_narrow} and {d_wide}; are these links of another pair?"
         )
+    linked = [np.isin(np.arange(d), ids) for d, ids in ((d_narrow, links.general), (d_wide, links.specific))]
+    links = links.select(links.containment >= MOST)
     last = _closest(links)
     children, parents = links.specific[last], np.full(d_wide, NONE, dtype=np.int64)
     parents[children] = links.general[last]
@@ -195,7 +201,10 @@ def find_splitting(pair: WidthPair, links: WidthLinks, *, alpha: float = 0.01) -
     sums, squares = (
         np.bincount(parents[children], weights=together[children] ** power, minlength=d_narrow) for power in (1, 2)
     )
-    classes = _classes(parents, copies, absorbs, pair.eligible_narrow, pair.eligible_wide)
+    classes = (
+        _narrow_classes(parents, copies, absorbs, linked[0], pair.eligible_narrow),
+        _wide_classes(parents, copies, linked[1], pair.eligible_wide),
+    )
     return Splitting(
         parents=parents,
         n_candidates=np.bincount(links.specific, minlength=d_wide),
@@ -212,6 +221,60 @@ def find_splitting(pair: WidthPair, links: WidthLinks, *, alpha: float = 0.01) -
         counts_wide=pair.counts_wide,
         n_tokens=pair.n_tokens,
     )
+
+
+@dataclass(frozen=True)
+class Clashes:
+    """How often siblings fire together on their parent's tokens, over how often they would if independent; None where
+    less than one such meeting is expected.
+
+    Args:
+        alike: siblings of one name; unlike: siblings of different names. Below 1 = they avoid each other, 0 = disjoint.
+    """
+
+    alike: float | None
+    unlike: float | None
+
+
+def sibling_clashes(pair: WidthPair, splitting: Splitting, names: Any) -> Clashes:
+    """Are children disjoint, those that stand for different things and those that stand for the same?
+
+    Children that tell one parent's words apart should never meet on a token. Children for the same word may: they describe
+    something else about the token.
+
+    Shapes:
+        names: (d_wide,), what each feature stands for, None where it is unknown; such a feature does not count.
+    Raises:
+        ValueError: not one name a feature.
+    """
+    names = np.asarray(names, dtype=object)
+    if names.shape != (splitting.d_wide,):
+        raise ValueError(
+            f"names must hold one name (or None) for each of {splitting.d_wide} features; got {names.shape}"
+        )
+    told = np.array([name is not None for name in names], dtype=bool)
+    codes = np.full(splitting.d_wide, NONE)
+    codes[told] = np.unique(names[told].astype(str), return_inverse=True)[1]
+    parents = np.where(told, splitting.parents, NONE)
+    observed = np.zeros(2, dtype=np.int64)
+    _walk_clashes(*_firing(pair.narrow), *_firing(pair.wide), parents, codes, splitting.d_narrow, observed)
+    members = np.flatnonzero(parents >= 0)
+    every = _pairs_expected(parents[members], splitting.together[members], splitting)
+    # Siblings of one name, as families of their own.
+    alike = _pairs_expected(parents[members], splitting.together[members], splitting, codes[members])
+    expected = (every - alike, alike)
+    unlike, same = (float(n / e) if e >= 1 else None for n, e in zip(observed, expected, strict=True))
+    return Clashes(same, unlike)
+
+
+def _pairs_expected(
+    parents: np.ndarray, together: np.ndarray, splitting: Splitting, codes: np.ndarray | None = None
+) -> float:
+    """Meetings of two of a group, on their parent's tokens, if they were independent; summed over groups."""
+    groups = np.column_stack([parents, np.zeros_like(parents) if codes is None else codes])
+    found, places = np.unique(groups, axis=0, return_inverse=True)
+    sums, squares = (np.bincount(places.ravel(), weights=together.astype(float) ** power) for power in (1, 2))
+    return float(((sums**2 - squares) / 2 / splitting.counts_narrow[found[:, 0]]).sum())
 
 
 def _closest(links: WidthLinks) -> np.ndarray:
@@ -256,34 +319,39 @@ def _absorbing(
     return absorbs
 
 
-def _classes(
-    parents: np.ndarray, copies: np.ndarray, absorbs: np.ndarray, told_narrow: np.ndarray, told_wide: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _narrow_classes(
+    parents: np.ndarray, copies: np.ndarray, absorbs: np.ndarray, linked: np.ndarray, told: np.ndarray
+) -> np.ndarray:
     n_children = np.bincount(parents[parents >= 0], minlength=len(copies))
     absorbed = np.zeros(len(copies), dtype=bool)
     absorbed[parents[absorbs]] = True
-    narrow = np.select(
-        [~told_narrow, absorbed, copies >= 0, n_children >= 2, n_children == 1],
-        [RARE, ABSORBED, KEPT, SPLIT, NARROWED],
-        LOST,
-    )
+    conditions = [~told, absorbed, copies >= 0, n_children >= 2, n_children == 1, linked]
+    return np.select(conditions, [RARE, ABSORBED, KEPT, SPLIT, NARROWED, MIXED], LOST)
+
+
+def _wide_classes(parents: np.ndarray, copies: np.ndarray, linked: np.ndarray, told: np.ndarray) -> np.ndarray:
     is_copy = np.zeros(len(parents), dtype=bool)
     is_copy[copies[copies >= 0]] = True
-    beside = n_children[np.maximum(parents, 0)] >= 2
-    wide = np.select([~told_wide, parents < 0, is_copy, beside], [RARE, NEW, KEPT, SPLIT], NARROWED)
-    return narrow, wide
+    n_children = np.bincount(parents[parents >= 0], minlength=len(copies))
+    beside = (parents >= 0) & (n_children[np.maximum(parents, 0)] >= 2)
+    conditions = [~told, is_copy, beside, parents >= 0, linked]
+    return np.select(conditions, [RARE, KEPT, SPLIT, NARROWED, MIXED], NEW)
 
 
 def _family_counts(
-    narrow: object, wide: object, parents: np.ndarray, copies: np.ndarray
+    narrow: Any, wide: Any, parents: np.ndarray, copies: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """covered, clashes (d_narrow,) and with_copy (d_wide,), from one walk over the tokens of both."""
-    rows = [acts.csr() if isinstance(acts, ActivationStore) else acts for acts in (narrow, wide)]
     covered, clashes = (np.zeros(len(copies), dtype=np.int64) for _ in range(2))
     with_copy = np.zeros(len(parents), dtype=np.int64)
-    arrays = [np.asarray(part) for side in rows for part in (side.indptr, side.indices)]
-    _walk_families(*arrays, parents, copies, covered, clashes, with_copy)
+    _walk_families(*_firing(narrow), *_firing(wide), parents, copies, covered, clashes, with_copy)
     return covered, clashes, with_copy
+
+
+def _firing(acts: Any) -> tuple[np.ndarray, np.ndarray]:
+    """indptr and indices of checked activations, by token."""
+    rows = acts.csr() if isinstance(acts, ActivationStore) else acts
+    return np.asarray(rows.indptr), np.asarray(rows.indices)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -311,3 +379,21 @@ def _walk_families(
             clashes[general] += n * (n - 1) // 2
             firing[general] = -1
             heard[general] = False
+
+
+@numba.njit(cache=True, nogil=True)
+def _walk_clashes(ptr_narrow, ids_narrow, ptr_wide, ids_wide, parents, codes, d_narrow, observed):  # pragma: no cover
+    """observed[0]: meetings of siblings of different names, observed[1]: of one name."""
+    fires = np.zeros(d_narrow, dtype=np.bool_)
+    for row in range(ptr_narrow.size - 1):
+        for at in range(ptr_narrow[row], ptr_narrow[row + 1]):
+            fires[ids_narrow[at]] = True
+        for at in range(ptr_wide[row], ptr_wide[row + 1]):
+            first = ids_wide[at]
+            if parents[first] >= 0 and fires[parents[first]]:
+                for later in range(at + 1, ptr_wide[row + 1]):
+                    second = ids_wide[later]
+                    if parents[second] == parents[first]:
+                        observed[int(codes[first] == codes[second])] += 1
+        for at in range(ptr_narrow[row], ptr_narrow[row + 1]):
+            fires[ids_narrow[at]] = False

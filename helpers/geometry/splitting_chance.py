@@ -1,11 +1,13 @@
 """Thresholds and counts of split features where there is nothing to find.
 
 Containment: the same search after the tokens of the wide dictionary were shuffled, so that every feature fires as often
-and as strongly, on other tokens. Cosine: random directions with the mean and the covariance of the wide dictionary's
-decoder rows, because rows crowd in a few dimensions and random directions on the whole sphere would be too easy to beat.
+and as strongly, on other tokens. The threshold is a high quantile of what a specific feature's *best* general feature
+reaches, so it already pays for the search among all of them.
 
-A threshold is a high quantile of what a specific feature's *best* general feature reaches by chance, so it already pays
-for the search among all of them.
+Cosine: every specific feature keeps the general features that contain it and gets a random direction, drawn with the mean
+and the covariance of the wide dictionary's decoder rows, because rows crowd in a few dimensions and directions from the
+whole sphere would be too easy to beat. The threshold is a high quantile of the best cosine with one of *these* general
+features.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class LinkThresholds:
     """From where on a link is more than chance.
 
     Shapes:
-        containment, cosine: (n_specific,) float64, the best that each eligible specific feature reaches by chance.
+        containment: (n_eligible,) float64, the best that each eligible specific feature reaches on shuffled tokens;
+        cosine: (n_contained,) float64, the best that each one with a containing general feature reaches by a random
+        direction.
     Args:
         min_containment, min_cosine: their quantile.
     """
@@ -53,11 +57,19 @@ def link_thresholds(pair: WidthPair, *, quantile: float = 0.99, seed: int = 0) -
         raise ValueError(f"quantile must be at least 0 and below 1; got {quantile}")
     shuffled = pair.with_wide(shuffled_rows(pair.wide, seed=seed))
     containment = np.concatenate([block.max(axis=0) for _, _, _, block in contained_pairs(shuffled)])
-    directions = random_directions(pair.rows_wide[pair.eligible_wide], n=int(pair.eligible_wide.sum()), seed=seed)
-    cosine = (pair.rows_narrow[pair.eligible_narrow] @ directions.T).max(axis=0)
     # A chance containment of 0 would link everything with everything.
     lowest = max(float(np.quantile(containment, quantile)), 1e-9)
-    return LinkThresholds(lowest, float(np.quantile(cosine, quantile)), containment, cosine, quantile, seed)
+    directions = random_directions(pair.rows_wide[pair.eligible_wide], n=int(pair.eligible_wide.sum()), seed=seed)
+    best, done = [], 0
+    for general, specific, _, block in contained_pairs(pair):
+        cosine = pair.rows_narrow[general] @ directions[done : done + len(specific)].T
+        contained = block >= lowest
+        best.append(np.where(contained, cosine, -np.inf).max(axis=0)[contained.any(axis=0)])
+        done += len(specific)
+    cosine = np.concatenate(best)
+    return LinkThresholds(
+        lowest, float(np.quantile(cosine, quantile)) if cosine.size else 1.0, containment, cosine, quantile, seed
+    )
 
 
 def random_directions(rows: np.ndarray, *, n: int, seed: int) -> np.ndarray:

@@ -19,24 +19,26 @@ from helpers.nulls import PermutationResult
 RELATIONS = ("narrower", "the same", "wider", "another")
 
 
-def children_narrower(
+def children_inside(
     splitting: Splitting,
     names_narrow: Any,
     names_wide: Any,
     known: KnownConcepts,
     *,
+    strictly: bool = False,
     n_permutations: int = 1000,
     seed: int = 0,
 ) -> PermutationResult:
-    """Share of children that stand for something that their parent's name holds: a word of its concept, a concept of its kind.
+    """Share of children that stand for a part of what their parent stands for: a word of its concept, a concept of its kind.
 
     Shapes:
         names_narrow: (d_narrow,), names_wide: (d_wide,), a name of `known` each, None where it is unknown.
     Args:
         known: the tree that the names come from.
+        strictly: a child with its parent's own name does not count as inside; else it does.
     Returns:
-        A share in [0, 1] of the children, copies left out, that have a name and whose parent has one;
-        `settings` counts what the others are: "the same" as the parent, "wider", or "another" branch.
+        A share in [0, 1] of the children, copies left out, that have a name and whose parent has one; `settings` counts
+        those that are "narrower" than the parent, "the_same", "wider", or of "another" branch.
     Raises:
         ValueError: not one name a feature; no child whose name and parent's name are known.
     """
@@ -51,63 +53,78 @@ def children_narrower(
     relation = np.array([[_relation(str(parent), str(child), known) for child in below] for parent in above])
 
     def score(order: np.ndarray) -> float:
-        return float((relation[places_above, places_below[order]] == 0).mean())
+        return float((relation[places_above, places_below[order]] < (1 if strictly else 2)).mean())
 
     counts = np.bincount(relation[places_above, places_below], minlength=len(RELATIONS))
     about = {name.replace(" ", "_"): int(count) for name, count in zip(RELATIONS, counts, strict=True)}
-    return order_test("children_narrower", score, len(children), None, n_permutations, seed, **about)
+    return order_test(
+        "children_narrower" if strictly else "children_inside",
+        score,
+        len(children),
+        None,
+        n_permutations,
+        seed,
+        **about,
+    )
 
 
 def families_of_one_kind(
     splitting: Splitting, names_wide: Any, known: KnownConcepts, *, n_permutations: int = 1000, seed: int = 0
 ) -> PermutationResult:
-    """Share of split families whose children stand for different things of one kind.
+    """Of the families that split into different things, the share that splits into different things of one kind.
 
-    A family is of one kind if most of its named children lie under one name of the tree, and at least two of these have
-    different names below it.
+    A family splits into different things if its named children have two different names at least; these are of one kind
+    if most of the named children lie below one name of the tree, under two different names at least.
 
     Shapes:
-        names_wide: (d_wide,), as for `children_narrower`.
+        names_wide: (d_wide,), as for `children_inside`.
     Returns:
-        A share in [0, 1] of the families with two named children or more; `settings["kinds"]` names the kind of each
-        family that has one, by the id of its general feature.
+        A share in [0, 1]; `settings["kinds"]` is the narrowest kind of each family that has one, by the id of its general
+        feature, `settings["n_families"]` the number of families that split into different things.
     Raises:
-        ValueError: not one name a feature; no family with two named children.
+        ValueError: not one name a feature; no family that splits into different things.
     """
     names = _names(names_wide, splitting.d_wide, "names_wide")
     children = np.flatnonzero((splitting.parents >= 0) & _known(names))
     sizes = np.bincount(splitting.parents[children], minlength=splitting.d_narrow)
     children = children[sizes[splitting.parents[children]] >= 2]
-    if len(children) == 0:
-        raise ValueError("no family has two children with known names; lower the thresholds or use more tokens")
     children = children[np.argsort(splitting.parents[children], kind="stable")]
     families, starts = np.unique(splitting.parents[children], return_index=True)
     labels, places = np.unique(names[children].astype(str), return_inverse=True)
-    # [label, branch]: the label lies strictly below the branch.
-    lines = [known.line(str(label))[1:] for label in labels]
-    branches = sorted({name for line in lines for name in line})
-    below = np.array([[branch in line for branch in branches] for line in lines], dtype=np.int64)
-    n_members = np.diff(np.append(starts, len(children)))
+    lines = [known.line(str(label)) for label in labels]
+    branches = sorted({name for line in lines for name in line[1:]})
+    # [label, branch]: the label lies below the branch; the last column says that it is a label.
+    below = np.array([[*(branch in line[1:] for branch in branches), True] for line in lines], dtype=np.int64)
+    family = np.repeat(np.arange(len(families)), np.diff(np.append(starts, len(children))))
 
-    def kinds(order: np.ndarray) -> np.ndarray:
-        """(n_families, n_branches) bool."""
+    def counted(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Children below every branch, and their different names, (n_families, n_branches + 1)."""
         member = places[order]
-        held = np.add.reduceat(below[member], starts, axis=0)
-        # A label counts once a family: where the same one stood before, it is no second one.
-        family = np.repeat(np.arange(len(families)), n_members)
         first = np.zeros(len(member), dtype=bool)
         first[np.unique(family * len(labels) + member, return_index=True)[1]] = True
-        different = np.add.reduceat(below[member] * first[:, None], starts, axis=0)
-        return (held > n_members[:, None] / 2) & (different >= 2)
+        held = np.add.reduceat(below[member], starts, axis=0)
+        return held, np.add.reduceat(below[member] * first[:, None], starts, axis=0)
 
-    found = kinds(np.arange(len(children)))
+    def kinds(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which families split into different things, and which branches are their kinds."""
+        held, different = counted(order)
+        return different[:, -1] >= 2, (2 * held[:, :-1] > held[:, -1:]) & (different[:, :-1] >= 2)
+
+    def score(order: np.ndarray) -> float:
+        splits, of_kind = kinds(order)
+        return float(of_kind.any(axis=1).sum() / max(int(splits.sum()), 1))
+
+    splits, of_kind = kinds(np.arange(len(children))) if len(children) else (np.zeros(0, bool), np.zeros((0, 0), bool))
+    if not splits.any():
+        raise ValueError(
+            "no family has children with two different known names; lower the thresholds or use more tokens"
+        )
     depth = np.array([len(known.line(branch)) for branch in branches])
-    narrowest = [branches[int(np.argmax(np.where(row, depth, 0)))] for row in found if row.any()]
-    named = dict(zip((str(family) for family in families[found.any(axis=1)]), narrowest, strict=True))
-    return order_test(
-        "families_of_one_kind", lambda order: float(kinds(order).any(axis=1).mean()), len(children), None,
-        n_permutations, seed, n_families=len(families), kinds=named,
-    )  # fmt: skip
+    narrowest = {
+        str(f): branches[int(np.argmax(depth * row))] for f, row in zip(families, of_kind, strict=True) if row.any()
+    }
+    about = {"n_families": int(splits.sum()), "kinds": narrowest}
+    return order_test("families_of_one_kind", score, len(children), None, n_permutations, seed, **about)
 
 
 def _names(values: Any, d_sae: int, name: str) -> np.ndarray:

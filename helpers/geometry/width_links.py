@@ -17,13 +17,14 @@ Source: two dictionaries of different width by cosine of decoder rows, Bricken e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from helpers.activations import ActivationStore
 from helpers.geometry.cofiring import BLOCK_VALUES, checked_firings, cover_beyond_chance, firing_counts, joint_firings
+from helpers.matching.candidates import Engine
 from helpers.matching.engines import open_engine
 from helpers.matching.inputs import check_pair
 
@@ -89,6 +90,10 @@ class WidthLinks:
     @property
     def n_links(self) -> int:
         return len(self.general)
+
+    def select(self, keep_mask: np.ndarray) -> WidthLinks:
+        """The links under a mask, (n_links,) bool, True = kept."""
+        return WidthLinks(*(getattr(self, field.name)[keep_mask] for field in fields(self)))
 
 
 def open_widths(
@@ -159,9 +164,10 @@ def width_links(
     for general, specific, together, containment in contained_pairs(pair, block_values=block_values):
         cosine = pair.rows_narrow[general] @ pair.rows_wide[specific].T
         rows, columns = np.nonzero((containment >= min_containment) & (cosine >= min_cosine))
-        corr = engine.block(general, specific)[rows, columns]
-        values = (together[rows, columns], containment[rows, columns], cosine[rows, columns], corr)
-        found.append((general[rows], specific[columns], *values))
+        values = (together[rows, columns], containment[rows, columns], cosine[rows, columns])
+        found.append(
+            (general[rows], specific[columns], *values, _correlations(engine, general[rows], specific[columns]))
+        )
     columns_of = [np.concatenate(part) for part in zip(*found, strict=True)]
     order = np.lexsort((columns_of[0], columns_of[1]))
     return WidthLinks(*(column[order] for column in columns_of))
@@ -186,6 +192,15 @@ def contained_pairs(
         n_general, n_specific = pair.counts_narrow[general, None], pair.counts_wide[None, specific]
         together = joint_firings(engine.block(general, specific), n_general, n_specific)
         yield general, specific, together, cover_beyond_chance(together, n_specific, n_general, n_tokens=pair.n_tokens)
+
+
+def _correlations(engine: Engine, general: np.ndarray, specific: np.ndarray) -> np.ndarray:
+    """Of each general feature with the specific one in the same place."""
+    if len(general) == 0:
+        return np.empty(0)
+    rows, at_row = np.unique(general, return_inverse=True)
+    columns, at_column = np.unique(specific, return_inverse=True)
+    return engine.block(rows, columns)[at_row, at_column]
 
 
 def _require_one_source(narrow: Any, wide: Any) -> None:

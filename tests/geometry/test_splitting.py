@@ -5,7 +5,15 @@ import pytest
 import scipy.sparse
 from scipy.stats import hypergeom
 
-from helpers.geometry import Splitting, find_splitting, link_thresholds, open_widths, planted_splitting, width_links
+from helpers.geometry import (
+    Splitting,
+    find_splitting,
+    link_thresholds,
+    open_widths,
+    planted_splitting,
+    sibling_clashes,
+    width_links,
+)
 
 
 def split(narrow, wide, W_narrow, W_wide, *, alpha=0.01, **thresholds):
@@ -115,7 +123,7 @@ def test_a_child_with_two_possible_parents_gets_the_one_that_fires_more_like_it(
         min_containment=0.5, min_cosine=0.5,
     )  # fmt: skip
     assert found.n_candidates[0] == 2 and found.parents.tolist() == [1, -1]
-    assert found.narrow_class.tolist() == ["lost", "narrowed"]
+    assert found.narrow_class.tolist() == ["mixed", "narrowed"]
 
 
 def test_of_two_equal_parents_the_lower_id_is_taken():
@@ -126,7 +134,51 @@ def test_of_two_equal_parents_the_lower_id_is_taken():
     assert found.parents.tolist() == [0, 1, 1]
     assert found.copies.tolist() == [0, 1, -1]  # of two equal copies one is the copy, the other a sibling
     assert found.wide_class.tolist() == ["kept", "kept", "split"]
-    assert found.narrow_class.tolist() == ["kept", "kept", "lost"]
+    assert found.narrow_class.tolist() == ["kept", "kept", "mixed"]
+
+
+def test_a_feature_whose_tokens_are_spread_over_others_is_mixed():
+    """Each of four general features fires on a quarter of its tokens: far more than chance, and nobody's child."""
+    rng = np.random.default_rng(0)
+    owner = rng.integers(0, 20, 20_000)
+    narrow = owner[:, None] == np.arange(4)
+    spread = narrow.any(axis=1)
+    found = split(
+        narrow, np.column_stack([spread, spread, spread, spread]), np.ones((4, 2)), np.ones((4, 2)),
+        min_containment=0.1, min_cosine=0.5,
+    )  # fmt: skip
+    assert set(found.wide_class) == {"mixed"} == set(found.narrow_class)
+    assert (found.parents == -1).all() and (found.n_candidates == 0).all()
+
+
+def test_clashes_of_siblings_by_name_equal_those_counted_token_by_token():
+    rng = np.random.default_rng(0)
+    narrow = rng.random((5000, 2)) < 0.2
+    wide = np.repeat(narrow, 4, axis=1) & (rng.random((5000, 8)) < 0.4)
+    wide[:, 1] = wide[:, 0] & (rng.random(5000) < 0.5)  # meets the child of its own name
+    wide[:, 2] &= ~wide[:, 0]  # never meets a child of another
+    names = np.array(["x", "x", "y", None, "x", "y", "z", "z"], dtype=object)
+    pair = open_widths(narrow, wide, np.eye(2), np.repeat(np.eye(2), 4, axis=0))
+    found = find_splitting(pair, width_links(pair, min_containment=0.5, min_cosine=0.5))
+    assert found.parents.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    counted = {True: [0.0, 0.0], False: [0.0, 0.0]}
+    for first in range(8):
+        for second in range(first):
+            general = found.parents[first]
+            if general != found.parents[second] or names[first] is None or names[second] is None:
+                continue
+            mine = narrow[:, general]
+            tally = counted[names[first] == names[second]]
+            tally[0] += (mine & wide[:, first] & wide[:, second]).sum()
+            tally[1] += (mine & wide[:, first]).sum() * (mine & wide[:, second]).sum() / mine.sum()
+    clashes = sibling_clashes(pair, found, names)
+    assert clashes.alike == pytest.approx(counted[True][0] / counted[True][1], rel=1e-9)
+    assert clashes.unlike == pytest.approx(counted[False][0] / counted[False][1], rel=1e-9)
+    assert clashes.alike > 1.3 and clashes.unlike < 0.9
+    alone = sibling_clashes(pair, found, np.array(["x", None, None, None, "x", None, None, None], dtype=object))
+    assert alone.alike is None and alone.unlike is None
+    with pytest.raises(ValueError, match="one name .* for each of 8 features"):
+        sibling_clashes(pair, found, names[:3])
 
 
 def test_firing_together_is_not_enough_and_neither_is_the_direction():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.features import KnownConcepts
-from helpers.geometry import children_narrower, families_of_one_kind, first_ids, routes_agree, splitting_forest
+from helpers.geometry import children_inside, families_of_one_kind, first_ids, routes_agree, splitting_forest
 from helpers.geometry.splitting import Splitting
 
 WORDS = {"mammal": ("dog", "cat", "cow"), "bird": ("owl", "hen", "emu"), "month": ("May", "June"), "day": ("Monday",)}
@@ -39,12 +39,9 @@ def names(*values):
 
 def test_relations_to_the_parent_by_hand():
     found = splitting([0, 0, 1, 1, 2, 2, 3, -1], 4, kept=[2])
-    result = children_narrower(
-        found,
-        names("mammal", "bird", "dog", None),
-        names("dog", "owl", "hen", "bird", "mammal", None, "cat", "cow"),
-        KNOWN,
-    )
+    named = names("mammal", "bird", "dog", None), names("dog", "owl", "hen", "bird", "mammal", None, "cat", "cow")
+    inside, result = (children_inside(found, *named, KNOWN, strictly=strictly) for strictly in (False, True))
+    assert inside.score == 2 / 4
     # dog < mammal; owl is another; hen is the copy of bird and does not count; bird = bird; mammal > dog; the others
     # have no name, no named parent or no parent.
     assert result.score == 1 / 4 and result.n_rows == 4
@@ -55,7 +52,7 @@ def test_splits_down_the_tree_are_far_from_chance():
     concepts = list(WORDS)
     words = [word for concept in concepts for word in WORDS[concept]]
     found = splitting([concepts.index(PARENTS[word]) for word in words], 4)
-    result = children_narrower(found, names(*concepts), names(*words), KNOWN, n_permutations=999)
+    result = children_inside(found, names(*concepts), names(*words), KNOWN, strictly=True, n_permutations=999)
     # By chance a child falls under its concept on 3/9, 3/9, 2/9 or 1/9: (3*3 + 3*3 + 2*2 + 1) / 81.
     assert result.score == 1 and result.p_value < 0.01
     # 999 shuffles of 9 children: the standard error of the mean is below 0.005.
@@ -63,11 +60,13 @@ def test_splits_down_the_tree_are_far_from_chance():
 
 
 def test_families_of_one_kind_by_hand():
-    parents = [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5]
-    children = names("dog", "cat", "May", "dog", "dog", "dog", "owl", "May", "Monday", "dog", "owl", None, "owl")
-    result = families_of_one_kind(splitting(parents, 6), children, KNOWN, n_permutations=19)
-    # 0: two mammals of three; 1: one word twice; 2: a mammal and a bird, both animals; 3: two of three are time; 4 and 5
-    # have one named child.
+    parents = [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6, 6]
+    children = names(
+        "dog", "cat", "May", "dog", "dog", "dog", "owl", "May", "Monday", "dog", "owl", None, "owl", "dog", "May"
+    )
+    result = families_of_one_kind(splitting(parents, 7), children, KNOWN, n_permutations=19)
+    # 0: two mammals of three; 1: one word twice, so it is not split; 2: a mammal and a bird, both animals; 3: two of three
+    # are time; 4 and 5 have one named child; 6: an animal and a month.
     assert result.settings["n_families"] == 4
     assert result.settings["kinds"] == {"0": "mammal", "2": "animal", "3": "time"}
     assert result.score == 3 / 4
@@ -85,8 +84,8 @@ def test_families_of_words_that_have_nothing_in_common_are_as_shuffled():
     found = splitting(np.repeat(np.arange(45), 4), 45)
     random = families_of_one_kind(found, words, KNOWN, n_permutations=199)
     assert random.p_value > 0.05
-    ordered = families_of_one_kind(found, np.sort(words.astype(str)).astype(object), KNOWN, n_permutations=199)
-    assert ordered.settings["kinds"] == {} or ordered.score < 0.3  # one word a family is no split
+    with pytest.raises(ValueError, match="no family has children with two different known names"):
+        families_of_one_kind(found, np.sort(words.astype(str)).astype(object), KNOWN)  # a family is all of one word
     by_concept = names(*(word for concept in WORDS for word in list(WORDS[concept]) * 20))
     assert families_of_one_kind(found, by_concept, KNOWN, n_permutations=199).p_value == 1 / 200
 
@@ -127,8 +126,8 @@ def test_what_does_not_go_together_is_refused():
     with pytest.raises(ValueError, match="names_wide must hold one name .* for each of 3 features"):
         families_of_one_kind(first, names("dog"), KNOWN)
     with pytest.raises(ValueError, match="names_narrow must hold one name .* for each of 2 features"):
-        children_narrower(first, names("dog"), names("dog", "cat", "owl"), KNOWN)
+        children_inside(first, names("dog"), names("dog", "cat", "owl"), KNOWN)
     with pytest.raises(ValueError, match="no child has a known name and a parent with one"):
-        children_narrower(first, names(None, None), names("dog", "cat", "owl"), KNOWN)
-    with pytest.raises(ValueError, match="no family has two children with known names"):
+        children_inside(first, names(None, None), names("dog", "cat", "owl"), KNOWN)
+    with pytest.raises(ValueError, match="no family has children with two different known names"):
         families_of_one_kind(first, names("dog", "cat", "owl"), KNOWN)

@@ -76,11 +76,27 @@ def test_thresholds_are_quantiles_of_the_best_by_chance(planted_split):
     thresholds = link_thresholds(pair, quantile=0.9, seed=3)
     for name in ("containment", "cosine"):
         chance = getattr(thresholds, name)
-        assert len(chance) == pair.eligible_wide.sum()
+        assert 40 < len(chance) <= pair.eligible_wide.sum()
         assert getattr(thresholds, f"min_{name}") == np.quantile(chance, 0.9)
     again, other = (link_thresholds(pair, quantile=0.9, seed=seed) for seed in (3, 4))
     assert again.min_containment == thresholds.min_containment != other.min_containment
     assert again.min_cosine == thresholds.min_cosine != other.min_cosine
+
+
+def test_the_chance_of_a_direction_is_that_of_the_features_which_fire_along(planted_split):
+    """The trap: the best cosine among all general features would be asked for, most of which never meet the feature."""
+    p = planted_split
+    pair = open_widths(p.narrow, p.wide, p.W_narrow, p.W_wide)
+    thresholds = link_thresholds(pair)
+    drawn = random_directions(pair.rows_wide[pair.eligible_wide], n=int(pair.eligible_wide.sum()), seed=0)
+    best_of_all = np.quantile((pair.rows_narrow @ drawn.T).max(axis=0), 0.99)
+    assert thresholds.min_cosine < best_of_all
+
+
+def test_without_any_containing_feature_no_cosine_is_enough():
+    fires = np.arange(3000) % 10
+    pair = open_widths(fires[:, None] == 0, np.column_stack([fires == 1, fires == 2]), np.ones((1, 3)), np.ones((2, 3)))
+    assert link_thresholds(pair, quantile=0.5).min_cosine == 1.0
 
 
 def test_random_directions_crowd_where_the_rows_crowd():
