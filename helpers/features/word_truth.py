@@ -61,6 +61,12 @@ def narrowest_concepts(mass: ConceptMass, *, min_share: float = MOST) -> np.ndar
                     dtype=object)  # fmt: skip
 
 
+def concepts_above(names: np.ndarray, known: KnownConcepts) -> np.ndarray:
+    """The same names with words replaced by their concept; concepts and kinds stay, None stays."""
+    words = set(known.names)
+    return np.array([known.parents.get(name, name) if name in words else name for name in names], dtype=object)
+
+
 def effective_number(mass: ConceptMass) -> np.ndarray:
     """Over how many words (columns of `mass`) a feature's activation is spread, (d_sae,) float64.
 

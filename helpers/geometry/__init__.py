@@ -29,6 +29,7 @@ from helpers.geometry.splitting_chance import (
 from helpers.geometry.splitting_tests import children_inside, families_of_one_kind
 from helpers.geometry.splitting_tree import first_ids, routes_agree, splitting_forest
 from helpers.geometry.width_links import WidthLinks, WidthPair, open_widths, width_links
+from helpers.geometry.width_steps import WidthStep, meaning_tests, width_step, width_steps
 
 __all__ = [
     "Clashes",
@@ -47,6 +48,7 @@ __all__ = [
     "Splitting",
     "WidthLinks",
     "WidthPair",
+    "WidthStep",
     "children_inside",
     "cofiring_communities",
     "cofiring_pairs",
@@ -65,6 +67,7 @@ __all__ = [
     "implied_firings",
     "link_thresholds",
     "map_faithfulness",
+    "meaning_tests",
     "nearest_rows",
     "open_widths",
     "partner_distance",
@@ -80,5 +83,7 @@ __all__ = [
     "splits_by_chance",
     "splitting_forest",
     "width_links",
+    "width_step",
+    "width_steps",
     "words_gathered",
 ]

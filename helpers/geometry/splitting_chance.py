@@ -106,6 +106,10 @@ class SplitsByChance:
     shares_wide: dict[str, float]
     shares_narrow: dict[str, float]
 
+    def shares(self, side: str) -> dict[str, float]:
+        """Class -> mean share of the features of side "narrow" or "wide"."""
+        return {"narrow": self.shares_narrow, "wide": self.shares_wide}[side]
+
 
 def splits_by_chance(
     pair: WidthPair,

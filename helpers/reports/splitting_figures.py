@@ -1,4 +1,4 @@
-"""Pictures and tables of split features: a map of several widths, and families from general to specific.
+"""The picture of split features: dictionaries of several widths in one map.
 
 A module of its own, so that other notebooks do not depend on it.
 """
@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.geometry import Embedding, Splitting
+from helpers.geometry import Embedding, WidthStep
+from helpers.reports.figures import share_bars
 from helpers.reports.style import BLUE, ORANGE, SKY, VERMILION, new_figure, styled
-from helpers.reports.tables import table
 
+SIDES = {"narrow": "narrower", "wide": "wider"}
 # Narrowest first. The wider a dictionary, the more and smaller its points, and the darker they must be.
 COLOURS, MARKERS, AREAS = (SKY, ORANGE, BLUE), ("o", "D", "o"), (90.0, 18.0, 2.5)
-MOST_SHOWN = 8  # children named in a row of the table
 
 
 class Marked(NamedTuple):
@@ -70,49 +70,14 @@ def width_map(maps: Mapping[str, Embedding], *, marked: Sequence[Marked] = ()) -
         return figure
 
 
-def splitting_table(
-    splitting: Splitting,
-    families: Sequence[int],
-    names_narrow: Sequence[str],
-    names_wide: Sequence[str],
-    *,
-    caption: str = "",
-) -> str:
-    """A row a family: the general feature, how its children cover it, whether they are disjoint, and who they are.
-
-    Args:
-        families: ids of general features with children.
-        names_narrow: (d_narrow,), names_wide: (d_wide,), text of every feature.
-    Returns:
-        HTML. Of every child is written in which share of its tokens the general feature fires, and the cosine; * marks
-        the copy, ! an absorbing child.
-    Raises:
-        ValueError: no families.
-    """
-    if not len(families):
-        raise ValueError("there are no families to show; lower min_firings or save more tokens")
-    rows = {}
-    for general in map(int, families):
-        children = splitting.children(general)
-        expected = splitting.expected_clashes[general]
-        shown = [_child_text(splitting, int(child), names_wide) for child in children[:MOST_SHOWN]]
-        if len(children) > MOST_SHOWN:
-            shown.append(f"and {len(children) - MOST_SHOWN} more")
-        rows[f"{names_narrow[general] or 'no label'} ({general})"] = {
-            "became": str(splitting.narrow_class[general]),
-            "fires on": f"{splitting.counts_narrow[general] / splitting.n_tokens:.2%}",
-            "covered": f"{splitting.coverage[general]:.0%}",
-            "by chance": f"{splitting.coverage_by_chance[general]:.0%}",
-            "clashes": f"{splitting.clashes[general] / expected:.2f}" if expected >= 1 else "too few",
-            "children": "; ".join(shown),
-        }
-    return table(rows, caption=caption)
-
-
-def _child_text(splitting: Splitting, child: int, names: Sequence[str]) -> str:
-    mark = "*" if splitting.wide_class[child] == "kept" else "!" if splitting.absorbs[child] else ""
-    inside = splitting.together[child] / splitting.counts_wide[child]
-    return f"{names[child] or 'no label'}{mark} ({inside:.0%}, {splitting.cosine[child]:.2f})"
+def fate_bars(steps: Sequence[WidthStep], *, side: str) -> Figure:
+    """What the features of one side, "narrow" or "wide", are, step by step, beside shuffled tokens where there are any."""
+    bars = {}
+    for step in steps:
+        bars[step.name] = step.splitting.shares(side)
+        if "tokens" in step.chance:
+            bars[f"{step.name}, tokens shuffled"] = step.chance["tokens"].shares(side)
+    return share_bars(bars, x_label=f"share of the {SIDES[side]} dictionary's features")
 
 
 def _draw_marked(axes: Axes, family: Marked, places: Mapping[tuple[str, int], np.ndarray]) -> None:

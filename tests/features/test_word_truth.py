@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from helpers.corpus import StoryWorld
-from helpers.features import ConceptMass, KnownConcepts, effective_number, known_words, narrowest_concepts
+from helpers.features import (
+    ConceptMass,
+    KnownConcepts,
+    concepts_above,
+    effective_number,
+    known_words,
+    narrowest_concepts,
+)
 
 KNOWN = KnownConcepts(
     ("dog", "cat", "owl", "red"),
@@ -45,6 +52,11 @@ def test_the_number_of_words_by_hand():
     found = effective_number(mass([1, 1, 1, 1, 0], [0, 7, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 0, 2], [2, 1, 1, 0, 0]))
     # Shares 1/2, 1/4, 1/4: entropy 1.5 bits, which is 2 ** 1.5 words.
     np.testing.assert_allclose(found, [4, 1, 0, 2**1.5, 2**1.5], rtol=1e-12)
+
+
+def test_words_are_lifted_to_their_concepts_and_nothing_else():
+    names = np.array(["dog", "mammal", "animal", "red", None], dtype=object)
+    assert concepts_above(names, KNOWN).tolist() == ["mammal", "mammal", "animal", "red", None]
 
 
 def test_words_of_the_story_world():
