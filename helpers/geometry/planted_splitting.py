@@ -84,7 +84,8 @@ def planted_splitting(
         add(rng.random(n_tokens) < rate, -1, "new", likeness=0.0)
     wide = np.column_stack(columns)
     heard = [fires & (rng.random(fires.shape) < reliability) for fires in (general, wide)]
-    strength = [scipy.sparse.csr_array(fires * rng.uniform(0.8, 1.2, fires.shape)) for fires in heard]
+    narrow, firing = (scipy.sparse.csr_array(fires * rng.uniform(0.8, 1.2, fires.shape)) for fires in heard)
     return PlantedSplitting(
-        *strength, own, np.array(rows), np.array(parents), np.array(classes), fates, np.array(absorbs)
-    )
+        narrow=narrow, wide=firing, W_narrow=own, W_wide=np.array(rows), parents=np.array(parents),
+        wide_class=np.array(classes), narrow_class=fates, absorbs=np.array(absorbs),
+    )  # fmt: skip

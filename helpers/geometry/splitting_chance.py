@@ -12,7 +12,7 @@ features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from helpers.geometry.family_tests import Scale
 from helpers.geometry.splitting import Splitting, find_splitting
-from helpers.geometry.width_links import WidthPair, contained_pairs, width_links
+from helpers.geometry.width_links import WidthPair, contained_pairs, cosines, width_links
 from helpers.matching.chance import shuffled_rows
 from helpers.nulls.permutation import PermutationResult, null_rng, summarise
 
@@ -135,14 +135,8 @@ def splits_by_chance(
         raise ValueError(
             f"expected shuffle 'tokens' or 'directions' and n_shuffles of at least 1; got {shuffle!r} and {n_shuffles}"
         )
-    rng = null_rng(seed)
-    others = []
-    for _ in range(n_shuffles):
-        if shuffle == "tokens":
-            shuffled = pair.with_wide(shuffled_rows(pair.wide, seed=int(rng.integers(1 << 62))))
-        else:
-            shuffled = replace(pair, rows_wide=_given_to_others(pair.rows_wide, pair.eligible_wide, rng))
-        others.append(split_features(shuffled, thresholds))
+    searched = _searched_tokens if shuffle == "tokens" else _searched_directions
+    others = list(searched(pair, thresholds, n_shuffles, null_rng(seed)))
     about = {"n_shuffles": n_shuffles, "seed": seed, "shuffle": shuffle}
     results = {}
     for name, share, eligible in (
@@ -155,11 +149,25 @@ def splits_by_chance(
     return SplitsByChance(**results, shares_wide=_means(others, "wide"), shares_narrow=_means(others, "narrow"))
 
 
-def _given_to_others(rows: np.ndarray, eligible: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    ids = np.flatnonzero(eligible)
-    given = rows.copy()
-    given[ids] = rows[rng.permutation(ids)]
-    return given
+def _searched_tokens(
+    pair: WidthPair, thresholds: LinkThresholds, n_shuffles: int, rng: np.random.Generator
+) -> Iterator[Splitting]:
+    for _ in range(n_shuffles):
+        yield split_features(pair.with_wide(shuffled_rows(pair.wide, seed=int(rng.integers(1 << 62)))), thresholds)
+
+
+def _searched_directions(
+    pair: WidthPair, thresholds: LinkThresholds, n_shuffles: int, rng: np.random.Generator
+) -> Iterator[Splitting]:
+    """Directions do not change who contains whom, so that is found once."""
+    contained = width_links(pair, min_containment=thresholds.min_containment, min_cosine=-1.0)
+    ids = np.flatnonzero(pair.eligible_wide)
+    for _ in range(n_shuffles):
+        given = pair.rows_wide.copy()
+        given[ids] = pair.rows_wide[rng.permutation(ids)]
+        shuffled = replace(pair, rows_wide=given)
+        links = replace(contained, cosine=cosines(shuffled, contained.general, contained.specific))
+        yield find_splitting(shuffled, links.select(links.cosine >= thresholds.min_cosine))
 
 
 def _share_of_children(found: Splitting, eligible: np.ndarray) -> float:

@@ -148,23 +148,25 @@ def width_links(
     """Every pair of a general and a specific feature that is linked.
 
     Args:
-        min_containment, min_cosine: in (0, 1] and (-1, 1]; take them from `link_thresholds`.
-        block_values: pairs looked at together; bounds the memory at about 40 bytes each.
+        min_containment, min_cosine: in (0, 1] and [-1, 1]; take them from `link_thresholds`.
+        block_values: pairs looked at together; bounds the memory at about 30 bytes each.
     Raises:
         ValueError: a threshold out of range.
     Notes:
         Counts are exact: three passes of the matching engine over the firing pairs.
     """
-    if not 0 < min_containment <= 1 or not -1 < min_cosine <= 1:
+    if not 0 < min_containment <= 1 or not -1 <= min_cosine <= 1:
         raise ValueError(
-            f"expected min_containment in (0, 1] and min_cosine in (-1, 1]; got {min_containment} and {min_cosine}"
+            f"expected min_containment in (0, 1] and min_cosine in [-1, 1]; got {min_containment} and {min_cosine}"
         )
     engine = open_engine(pair.narrow, pair.wide, min_firings=pair.min_firings, n_threads=pair.n_threads)
     found = []
     for general, specific, together, containment in contained_pairs(pair, block_values=block_values):
-        cosine = pair.rows_narrow[general] @ pair.rows_wide[specific].T
-        rows, columns = np.nonzero((containment >= min_containment) & (cosine >= min_cosine))
-        values = (together[rows, columns], containment[rows, columns], cosine[rows, columns])
+        rows, columns = np.nonzero(containment >= min_containment)
+        cosine = cosines(pair, general[rows], specific[columns])
+        near = cosine >= min_cosine
+        rows, columns = rows[near], columns[near]
+        values = (together[rows, columns], containment[rows, columns], cosine[near])
         found.append(
             (general[rows], specific[columns], *values, _correlations(engine, general[rows], specific[columns]))
         )
@@ -201,6 +203,16 @@ def _correlations(engine: Engine, general: np.ndarray, specific: np.ndarray) -> 
     rows, at_row = np.unique(general, return_inverse=True)
     columns, at_column = np.unique(specific, return_inverse=True)
     return engine.block(rows, columns)[at_row, at_column]
+
+
+def cosines(pair: WidthPair, general: np.ndarray, specific: np.ndarray) -> np.ndarray:
+    """Cosine of each general feature with the specific one in the same place, (n,) float64."""
+    found = np.empty(len(general))
+    step = max(1, BLOCK_VALUES // pair.rows_wide.shape[1])
+    for start in range(0, len(general), step):
+        part = slice(start, start + step)
+        found[part] = np.einsum("ij,ij->i", pair.rows_narrow[general[part]], pair.rows_wide[specific[part]])
+    return found
 
 
 def _require_one_source(narrow: Any, wide: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from helpers.features import KnownConcepts
 from helpers.geometry.splitting import Splitting
@@ -20,7 +20,7 @@ from helpers.geometry.splitting_tests import children_inside, families_of_one_ki
 from helpers.geometry.width_links import WidthPair, open_widths
 from helpers.nulls import PermutationResult
 
-SHUFFLES = ("tokens", "directions")
+SHUFFLES: tuple[Literal["tokens", "directions"], ...] = ("tokens", "directions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def width_step(
     )
     thresholds = link_thresholds(pair, quantile=quantile, seed=seed)
     found = split_features(pair, thresholds, alpha=alpha)
-    chance = {
+    chance: dict[str, SplitsByChance] = {
         shuffle: splits_by_chance(pair, found, thresholds, shuffle=shuffle, n_shuffles=n_shuffles, seed=seed)
         for shuffle in SHUFFLES
         if n_shuffles
@@ -109,10 +109,14 @@ def meaning_tests(
     Args:
         names: dictionary -> the name of every feature (`helpers.features.narrowest_concepts`).
     """
-    shuffles: dict[str, int] = {"n_permutations": n_permutations, "seed": seed}
-    sides = step.splitting, names[step.narrow], names[step.wide], known
+    found = step.splitting
+    shuffles: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
+
+    def inside(*, strictly: bool) -> PermutationResult:
+        return children_inside(found, names[step.narrow], names[step.wide], known, strictly=strictly, **shuffles)
+
     return {
-        f"{step.name}: children inside the parent": children_inside(*sides, **shuffles),
-        f"{step.name}: children narrower than the parent": children_inside(*sides, strictly=True, **shuffles),
-        f"{step.name}: families of one kind": families_of_one_kind(step.splitting, names[step.wide], known, **shuffles),
+        f"{step.name}: children inside the parent": inside(strictly=False),
+        f"{step.name}: children narrower than the parent": inside(strictly=True),
+        f"{step.name}: families of one kind": families_of_one_kind(found, names[step.wide], known, **shuffles),
     }

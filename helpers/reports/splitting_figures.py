@@ -56,14 +56,12 @@ def width_map(maps: Mapping[str, Embedding], *, marked: Sequence[Marked] = ()) -
         figure, (axes,) = new_figure(width=8.6, height=6.4)
         for number, (name, each) in enumerate(maps.items()):
             axes.scatter(
-                *each.points.T, s=AREAS[number], color=COLOURS[number], marker=MARKERS[number], linewidths=0,
+                each.points[:, 0], each.points[:, 1], s=AREAS[number], color=COLOURS[number], marker=MARKERS[number], linewidths=0,
                 alpha=0.55 if number < len(maps) - 1 else 0.8, label=f"{name} ({len(each.ids):,} features)", zorder=2 + number,
             )  # fmt: skip
         for family in marked:
             _draw_marked(axes, family, places)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(visible=False)
+        axes.set_axis_off()
         legend = figure.legend(loc="outside upper left", ncols=len(maps))
         for handle in legend.legend_handles:
             handle.set_alpha(1.0)  # type: ignore[union-attr]
@@ -81,11 +79,13 @@ def fate_bars(steps: Sequence[WidthStep], *, side: str) -> Figure:
 
 
 def _draw_marked(axes: Axes, family: Marked, places: Mapping[tuple[str, int], np.ndarray]) -> None:
-    start = places[family.general]
+    x, y = map(float, places[family.general])
     for child in family.children:
-        axes.plot(*zip(start, places[child], strict=True), color="black", linewidth=0.7, alpha=0.7, zorder=6)
-    axes.scatter(*start, s=110, facecolors="none", edgecolors=VERMILION, linewidths=1.6, zorder=7)
+        to_x, to_y = map(float, places[child])
+        axes.plot([x, to_x], [y, to_y], color="black", linewidth=0.7, alpha=0.7, zorder=6)
+        axes.scatter(to_x, to_y, s=26, facecolors="none", edgecolors="black", linewidths=0.9, marker="D", zorder=7)
+    axes.scatter(x, y, s=110, facecolors="none", edgecolors=VERMILION, linewidths=1.6, zorder=7)
     axes.annotate(
-        family.name, start, xytext=(7, 7), textcoords="offset points", fontsize=9, fontweight="bold", zorder=8,
+        family.name, (x, y), xytext=(7, 7), textcoords="offset points", fontsize=9, fontweight="bold", zorder=8,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
     )  # fmt: skip

@@ -33,9 +33,11 @@ def links_table(steps: Sequence[WidthStep], *, caption: str = "") -> str:
     return table(rows, caption=caption)
 
 
-def tests_table(results: Mapping[str, PermutationResult], *, caption: str = "") -> str:
-    """A row a test, corrected for their number."""
-    rows = {test.name: {column: test.as_text()[column] for column in TEST_COLUMNS} for test in correct_tests(results)}
+def corrected_table(
+    results: Mapping[str, PermutationResult], *, columns: Sequence[str] = TEST_COLUMNS, caption: str = ""
+) -> str:
+    """A row a test, corrected for their number; `columns` are some of `helpers.nulls.many_tests.COLUMNS`."""
+    rows = {test.name: {column: test.as_text()[column] for column in columns} for test in correct_tests(results)}
     return table(rows, caption=caption)
 
 

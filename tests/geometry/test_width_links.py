@@ -52,6 +52,14 @@ def test_links_are_those_of_brute_force(dense, block_values):
     np.testing.assert_allclose(found.corr, np.maximum(expected[5], 0), atol=1e-7)  # the engine rounds to a grid
 
 
+def test_without_a_cosine_threshold_every_contained_pair_is_a_link(dense):
+    expected = brute_force(*dense, min_containment=0.02, min_cosine=-1, min_firings=20)
+    found = width_links(open_widths(*dense), min_containment=0.02, min_cosine=-1.0)
+    assert found.n_links == expected.shape[1]
+    kept = found.select(found.cosine >= 0)
+    assert kept.n_links == (expected[4] >= 0).sum() < found.n_links
+
+
 def test_dead_constant_and_rare_features_have_no_link(dense):
     pair = open_widths(*dense)
     found = width_links(pair, min_containment=1e-9, min_cosine=-0.999)
