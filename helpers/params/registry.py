@@ -66,7 +66,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     "08_feature_splitting": NotebookEntry(
         FeatureSplittingParams,
         reads={"activations": "03_save_activations"},
-        members={"dictionaries": ("activations", "dictionaries")},
+        members={"dictionaries": (("activations",), "dictionaries")},
     ),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
