@@ -44,8 +44,7 @@ def children_inside(
     """
     names = [_names(values, d, which) for values, d, which in
              ((names_narrow, splitting.d_narrow, "names_narrow"), (names_wide, splitting.d_wide, "names_wide"))]  # fmt: skip
-    children = np.flatnonzero((splitting.parents >= 0) & (splitting.wide_class != KEPT) & _known(names[1]))
-    children = children[_known(names[0][splitting.parents[children]])]
+    children = named_children(splitting, *names)
     if len(children) == 0:
         raise ValueError("no child has a known name and a parent with one; lower the thresholds or use more tokens")
     above, places_above = np.unique(names[0][splitting.parents[children]].astype(str), return_inverse=True)
@@ -68,6 +67,21 @@ def children_inside(
     )
 
 
+def named_children(splitting: Splitting, names_narrow: np.ndarray, names_wide: np.ndarray) -> np.ndarray:
+    """Ids of the children, copies left out, that have a name and whose parent has one."""
+    children = np.flatnonzero((splitting.parents >= 0) & (splitting.wide_class != KEPT) & _known(names_wide))
+    return children[_known(names_narrow[splitting.parents[children]])]
+
+
+def split_into_different(splitting: Splitting, names_wide: np.ndarray) -> np.ndarray:
+    """Ids of the general features whose named children have two different names at least."""
+    children = np.flatnonzero((splitting.parents >= 0) & _known(names_wide))
+    each = np.column_stack([splitting.parents[children].astype(str), names_wide[children].astype(str)])
+    parents = np.unique(each, axis=0)[:, 0].astype(np.int64) if len(children) else np.empty(0, dtype=np.int64)
+    ids, counts = np.unique(parents, return_counts=True)
+    return ids[counts >= 2]
+
+
 def families_of_one_kind(
     splitting: Splitting, names_wide: Any, known: KnownConcepts, *, n_permutations: int = 1000, seed: int = 0
 ) -> PermutationResult:
@@ -85,6 +99,10 @@ def families_of_one_kind(
         ValueError: not one name a feature; no family that splits into different things.
     """
     names = _names(names_wide, splitting.d_wide, "names_wide")
+    if len(split_into_different(splitting, names)) == 0:
+        raise ValueError(
+            "no family has children with two different known names; lower the thresholds or use more tokens"
+        )
     children = np.flatnonzero((splitting.parents >= 0) & _known(names))
     sizes = np.bincount(splitting.parents[children], minlength=splitting.d_narrow)
     children = children[sizes[splitting.parents[children]] >= 2]
@@ -114,11 +132,7 @@ def families_of_one_kind(
         splits, of_kind = kinds(order)
         return float(of_kind.any(axis=1).sum() / max(int(splits.sum()), 1))
 
-    splits, of_kind = kinds(np.arange(len(children))) if len(children) else (np.zeros(0, bool), np.zeros((0, 0), bool))
-    if not splits.any():
-        raise ValueError(
-            "no family has children with two different known names; lower the thresholds or use more tokens"
-        )
+    splits, of_kind = kinds(np.arange(len(children)))
     depth = np.array([len(known.line(branch)) for branch in branches])
     narrowest = {
         str(f): branches[int(np.argmax(depth * row))] for f, row in zip(families, of_kind, strict=True) if row.any()

@@ -16,7 +16,7 @@ from helpers.geometry.splitting_chance import (
     split_features,
     splits_by_chance,
 )
-from helpers.geometry.splitting_tests import children_inside, families_of_one_kind
+from helpers.geometry.splitting_tests import children_inside, families_of_one_kind, named_children, split_into_different
 from helpers.geometry.width_links import WidthPair, open_widths
 from helpers.nulls import PermutationResult
 
@@ -104,19 +104,18 @@ def width_steps(
 def meaning_tests(
     step: WidthStep, names: Mapping[str, Any], known: KnownConcepts, *, n_permutations: int = 1000, seed: int = 0
 ) -> dict[str, PermutationResult]:
-    """Does a step split features by meaning? Question -> answer, three questions.
+    """Does a step split features by meaning? Three questions; those that no named feature can answer are left out.
 
     Args:
         names: dictionary -> the name of every feature (`helpers.features.narrowest_concepts`).
     """
-    found = step.splitting
+    found, narrow, wide = step.splitting, names[step.narrow], names[step.wide]
     shuffles: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
-
-    def inside(*, strictly: bool) -> PermutationResult:
-        return children_inside(found, names[step.narrow], names[step.wide], known, strictly=strictly, **shuffles)
-
-    return {
-        f"{step.name}: children inside the parent": inside(strictly=False),
-        f"{step.name}: children narrower than the parent": inside(strictly=True),
-        f"{step.name}: families of one kind": families_of_one_kind(found, names[step.wide], known, **shuffles),
-    }
+    answers = {}
+    if len(named_children(found, narrow, wide)):
+        for word, strictly in (("inside", False), ("narrower than", True)):
+            answer = children_inside(found, narrow, wide, known, strictly=strictly, **shuffles)
+            answers[f"{step.name}: children {word} the parent"] = answer
+    if len(split_into_different(found, wide)):
+        answers[f"{step.name}: families of one kind"] = families_of_one_kind(found, wide, known, **shuffles)
+    return answers

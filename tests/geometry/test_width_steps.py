@@ -82,3 +82,12 @@ def test_three_questions_about_meaning(step, planted_split):
     ]
     for result in tests.values():
         assert result.score == 1 and result.p_value == 1 / 100
+
+
+def test_questions_that_nothing_can_answer_are_left_out(step, planted_split):
+    known = KnownConcepts(("dog", "cat"), {"dog": "mammal", "cat": "mammal"}, {}.get)
+    unknown = {side: np.full(step.splitting.counts_narrow.shape, None) for side in "s"}
+    unknown["m"] = np.full(step.splitting.counts_wide.shape, None)
+    assert meaning_tests(step, unknown, known) == {}
+    unknown["m"][step.splitting.children(0)] = ["dog", "cat", "dog", "cat"]  # no parent has a name
+    assert list(meaning_tests(step, unknown, known, n_permutations=9)) == ["s to m: families of one kind"]
