@@ -12,6 +12,7 @@ from typing import Any
 from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
+    FeatureSplittingParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -61,6 +62,11 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         SemanticSubspacesParams,
         reads={"activations": "03_save_activations"},
         members={"pairs": (("activations",), "dictionaries")},
+    ),
+    "08_feature_splitting": NotebookEntry(
+        FeatureSplittingParams,
+        reads={"activations": "03_save_activations"},
+        members={"dictionaries": (("activations",), "dictionaries")},
     ),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(

@@ -132,6 +132,17 @@ def test_families_are_kept_beyond_chance(smoke_study):
         assert metrics[f"{question}_p"] < 0.05
 
 
+def test_features_split_beyond_chance_and_by_meaning(smoke_study):
+    metrics = smoke_study.result("08_feature_splitting", "main").metrics
+    for shuffle in ("tokens", "directions"):
+        assert metrics["a_64_to_a_children"] > 5 * metrics[f"a_64_to_a_children_{shuffle}"]
+        assert metrics[f"a_64_to_a_children_{shuffle}_p"] == pytest.approx(1 / 10)
+    inside = "a_64_to_a_children_inside_the_parent"
+    assert metrics[inside] > metrics[f"{inside}_null"]
+    assert metrics["effective_words_a"] < metrics["effective_words_a_64"]
+    assert metrics["map_neighbours_kept"] > 3 * metrics["map_neighbours_chance"]
+
+
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
     report = smoke_study.folder / "report" / "index.html"
     assert smoke_study.output.rstrip().endswith(f"report: {report}")

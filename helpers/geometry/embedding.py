@@ -1,0 +1,234 @@
+"""Maps: rows of many dimensions laid out in two or three by UMAP, several dictionaries together or one along another.
+
+A map shows who is near whom; distances across it, sizes and gaps mean little, and how much of the neighbourhoods it keeps
+is a number that belongs under it (helpers.geometry.faithfulness). It is computed once and stored: the same seed gives
+the same map on one machine and not always on another.
+
+Source: McInnes, Healy and Melville 2018, arXiv:1802.03426.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import orthogonal_procrustes
+
+from helpers.geometry.nearest import nearest_rows, prepared_rows
+from helpers.storage import atomic_file
+
+FORMAT_VERSION = 1
+SPREAD_OF_START = 10.0  # UMAP's own start positions span about so much
+START_NOISE = 0.01
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A stored map of one dictionary.
+
+    Shapes:
+        points: (n_points, n_components) float32; ids: (n_points,) int64, feature of every point.
+    Args:
+        settings: how it was made (metric, n_neighbors, min_dist, seed, versions); JSON types only.
+    """
+
+    points: Float[np.ndarray, "n_points n_components"]
+    ids: Int[np.ndarray, " n_points"]
+    settings: dict[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        """Write one .npz file, atomically."""
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            np.savez(
+                file,
+                format_version=np.int64(FORMAT_VERSION),
+                points=self.points,
+                ids=self.ids,
+                settings=np.array(json.dumps(self.settings, allow_nan=False)),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Embedding:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: no such file, not a map, or a newer format.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ValueError(f"expected a map in {path}, found no such file; run the notebook that makes it again")
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                if int(content["format_version"]) > FORMAT_VERSION:
+                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
+                return cls(content["points"], content["ids"], json.loads(str(content["settings"])))
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+            raise ValueError(f"{path} cannot be read as a map ({error}); make it again") from error
+
+
+def embed(
+    rows: Any,
+    *,
+    ids: Any = None,
+    n_components: int = 2,
+    metric: str = "cosine",
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    start: Any = None,
+) -> Embedding:
+    """Lay rows out by UMAP, from their exact nearest neighbours.
+
+    Shapes:
+        rows: (n, d); ids: (n,) feature of every row, by default 0 to n - 1; start: (n, n_components) first positions.
+    Args:
+        n_components: 2 or 3.
+        metric: "cosine" or "euclidean".
+        n_neighbors: neighbours that hold a row in its place; few show detail, many the whole.
+        min_dist: how closely points may lie, in [0, 1].
+    Raises:
+        ValueError: too few rows for n_neighbors, or rows that are not finite or (cosine) zero.
+    """
+    points = prepared_rows(rows, metric=metric).numpy()
+    names = np.arange(len(points)) if ids is None else np.asarray(ids, dtype=np.int64)
+    if len(names) != len(points):
+        raise ValueError(f"ids must name every row; got {len(names)} for {len(points)} rows")
+    if n_components not in (2, 3):
+        raise ValueError(f"n_components must be 2 or 3; got {n_components}")
+    if len(points) <= n_neighbors + 1:
+        raise ValueError(f"a map with n_neighbors = {n_neighbors} needs more than {n_neighbors + 1} rows; "
+                         f"got {len(points)}; lower n_neighbors or take more features")  # fmt: skip
+    placed = _umap(points, n_components, metric, n_neighbors, min_dist, seed, start)
+    settings = {
+        "method": "umap",
+        "metric": metric,
+        "n_neighbors": n_neighbors,
+        "min_dist": min_dist,
+        "n_components": n_components,
+        "seed": seed,
+        "started_from": "spectral" if start is None else "given positions",
+        "versions": {name: version(name) for name in ("umap-learn", "numpy", "numba")},
+    }
+    return Embedding(placed, names, settings)
+
+
+def embed_together(
+    rows: Mapping[str, Any], *, ids: Mapping[str, Any] | None = None, **settings: Any
+) -> dict[str, Embedding]:
+    """One map for several dictionaries of the same space: fitted once on all of their rows, then taken apart.
+
+    Shapes:
+        rows: name -> (n, d), all of one d; ids: name -> (n,).
+    Args:
+        settings: as for `embed`.
+    Raises:
+        ValueError: no dictionaries, or rows of different widths, which have no common space.
+    """
+    widths = {name: np.shape(part)[1] for name, part in rows.items()}
+    if len(set(widths.values())) != 1:
+        raise ValueError(f"dictionaries that share a map must have rows of one width; got {widths}")
+    whole = embed(np.concatenate([np.asarray(part, dtype=np.float32) for part in rows.values()]), **settings)
+    ends = np.cumsum([len(part) for part in rows.values()])
+    parts = np.split(whole.points, ends[:-1])
+    about = whole.settings | {"together_with": list(rows)}
+    names = {name: np.arange(len(part)) if ids is None else np.asarray(ids[name]) for name, part in rows.items()}
+    return {name: Embedding(part, names[name], about) for name, part in zip(rows, parts, strict=True)}
+
+
+def embed_along(
+    rows: Any, reference: Embedding, *, ids: Any, ids_own: Any, ids_reference: Any, **settings: Any
+) -> Embedding:
+    """A map that starts from where the matched partners lie in another map, and is then turned onto it.
+
+    Only the start and the rotation come from the pairs; where rows end up is decided by their own neighbours, so that a
+    likeness of the two maps is not put there by force (compare `partner_distance` with its null).
+
+    Shapes:
+        rows: (n, d); ids: (n,) feature of every row; ids_own, ids_reference: (n_pairs,) features, pair by pair.
+    Args:
+        settings: as for `embed`.
+    Raises:
+        ValueError: fewer than three pairs whose features are in both maps.
+    """
+    own = {int(feature): place for place, feature in enumerate(np.asarray(ids))}
+    other = {int(feature): place for place, feature in enumerate(reference.ids)}
+    pairs = [
+        (own[int(i)], other[int(j)])
+        for i, j in zip(ids_own, ids_reference, strict=True)
+        if int(i) in own and int(j) in other
+    ]
+    if len(pairs) < 3:
+        raise ValueError(f"a map can follow another through at least three pairs; got {len(pairs)}; lower min_corr")
+    mine, theirs = np.array(pairs).T
+    n_components = reference.points.shape[1]
+    seed = int(settings.get("seed", 0))
+    metric = str(settings.get("metric", "cosine"))
+    start = _start_positions(rows, mine, reference.points[theirs], metric=metric, seed=seed)
+    placed = embed(rows, ids=ids, n_components=n_components, start=start, **settings)
+    turned = _turned(placed.points, mine, reference.points[theirs])
+    about = placed.settings | {"started_from": "matched partners", "n_anchors": len(pairs)}
+    return Embedding(turned, placed.ids, about)
+
+
+def _umap(
+    points: np.ndarray, n_components: int, metric: str, n_neighbors: int, min_dist: float, seed: int, start: Any
+) -> np.ndarray:
+    from umap import UMAP  # late: compiles for seconds
+
+    found = nearest_rows(points, k=n_neighbors - 1, metric=metric)
+    # UMAP counts a row among its own neighbours.
+    own = np.arange(len(points))
+    knn = (
+        np.column_stack([own, found.ids]),
+        np.column_stack([np.zeros(len(points)), found.distances]).astype(np.float32),
+    )
+    reducer = UMAP(
+        n_components=n_components,
+        metric=metric,
+        n_neighbors=n_neighbors,
+        min_dist=min_dist,
+        random_state=seed,
+        n_jobs=1,  # what a seed forces anyway
+        init="spectral" if start is None else np.asarray(start, dtype=np.float32),
+        precomputed_knn=(*knn, None),
+        force_approximation_algorithm=True,  # else fewer than 4,096 rows would not use the neighbours given
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precomputed_knn.*transform.*")  # no new rows are placed later
+        return np.asarray(reducer.fit_transform(points), dtype=np.float32)
+
+
+def _start_positions(rows: Any, mine: np.ndarray, positions: np.ndarray, *, metric: str, seed: int) -> np.ndarray:
+    """A matched row starts at its partner, another at the nearest matched row; a little noise keeps rows apart."""
+    points = prepared_rows(rows, metric=metric).numpy()
+    centred = positions - positions.mean(axis=0)
+    scaled = centred * (SPREAD_OF_START / max(float(np.abs(centred).max()), 1e-12))
+    matched, first = np.unique(mine, return_index=True)
+    start = np.empty((len(points), positions.shape[1]), dtype=np.float32)
+    step = 4096
+    for begin in range(0, len(points), step):
+        block = points[begin : begin + step]
+        similarity = block @ points[matched].T
+        if metric == "euclidean":
+            similarity = similarity - 0.5 * (points[matched] ** 2).sum(axis=1)
+        start[begin : begin + step] = scaled[first][similarity.argmax(axis=1)]
+    start[matched] = scaled[first]
+    noise = np.random.default_rng(seed).normal(size=start.shape)
+    return (start + START_NOISE * SPREAD_OF_START * noise).astype(np.float32)
+
+
+def _turned(points: np.ndarray, mine: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Rotated or mirrored, moved and scaled as a whole so that the anchors fall on their partners as well as may be."""
+    centre, target = points[mine].mean(axis=0), positions.mean(axis=0)
+    rotation, singular_sum = orthogonal_procrustes(points[mine] - centre, positions - target)
+    size = float(((points[mine] - centre) ** 2).sum())
+    factor = singular_sum / size if size > 0 else 1.0
+    return ((points - centre) @ rotation * factor + target).astype(np.float32)
