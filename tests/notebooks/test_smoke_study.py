@@ -94,6 +94,7 @@ def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
     metrics = result.metrics
     assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
     assert metrics["n_found_words"] >= 1
+    assert all(metrics[f"mismatched_called_alike_{measure}"] <= 0.1 for measure in result.params["measures"])
     precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
     assert len(precisions) > 5 and np.mean(precisions) > 0.2  # random features: a few per cent
     rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
