@@ -102,10 +102,11 @@ def build_report(
 
 
 def _stage_folders(study_folder: Path, expected: Sequence[tuple[str, str]]) -> list[Path]:
-    found = {study_folder / stage / run for stage, run in expected}
-    if not expected:
-        found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
-        found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
+    """Notebook by notebook; the runs of one in the order of the study, which names what matters most first."""
+    if expected:
+        return sorted(dict.fromkeys(study_folder / stage / run for stage, run in expected), key=lambda p: p.parent.name)
+    found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
+    found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
     return sorted(found, key=lambda path: (path.parent.name, path.name))
 
 
