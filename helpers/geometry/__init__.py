@@ -2,7 +2,7 @@
 
 from helpers.geometry.cofiring import CofiringPairs, cofiring_pairs
 from helpers.geometry.cofiring_chance import CoverThreshold, cover_threshold, implied_firings, shuffled_firings
-from helpers.geometry.embedding import Embedding, embed, embed_along, embed_together
+from helpers.geometry.embedding import Embedding, embed, embed_along, embed_together, turn_onto
 from helpers.geometry.faithfulness import Faithfulness, PartnerDistance, map_faithfulness, partner_distance
 from helpers.geometry.families import FeatureForest, cofiring_communities, family_forest
 from helpers.geometry.family_comparison import KeptFamilies, compare_families
@@ -14,6 +14,7 @@ from helpers.geometry.family_tests import (
     relatives_alike,
     words_gathered,
 )
+from helpers.geometry.firing import FiringRows, firing_rows
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
 
@@ -23,6 +24,7 @@ __all__ = [
     "Embedding",
     "Faithfulness",
     "FeatureForest",
+    "FiringRows",
     "KeptFamilies",
     "NearestRows",
     "PartnerDistance",
@@ -38,6 +40,7 @@ __all__ = [
     "families_kept",
     "family_forest",
     "family_members",
+    "firing_rows",
     "implied_firings",
     "map_faithfulness",
     "nearest_rows",
@@ -46,5 +49,6 @@ __all__ = [
     "relations_kept",
     "relatives_alike",
     "shuffled_firings",
+    "turn_onto",
     "words_gathered",
 ]
