@@ -20,6 +20,7 @@ from helpers.features.feature_table import FeatureTable
 from helpers.features.labels import describe_features
 from helpers.features.logit_effects import LogitEffects, listed_tokens, logit_effects
 from helpers.features.pair_cards import PairCard, pair_cards
+from helpers.features.point_groups import feature_groups
 from helpers.features.search import FeatureIndex, FoundFeatures
 from helpers.features.word_borders import split_words
 from helpers.features.words import WordTable, build_words
@@ -55,6 +56,7 @@ __all__ = [
     "export_features",
     "feature_cards",
     "feature_columns",
+    "feature_groups",
     "known_concepts",
     "listed_tokens",
     "load_concepts",

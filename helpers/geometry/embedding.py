@@ -49,6 +49,20 @@ class Embedding:
     ids: Int[np.ndarray, " n_points"]
     settings: dict[str, Any]
 
+    def at(self, feature_ids: Any) -> Float[np.ndarray, "n n_components"]:
+        """Points of some features, in their order.
+
+        Raises:
+            ValueError: a feature that the map does not have.
+        """
+        order = np.argsort(self.ids)
+        wanted = np.asarray(feature_ids, dtype=np.int64)
+        places = order[np.minimum(np.searchsorted(self.ids[order], wanted), len(order) - 1)]
+        missing = wanted[self.ids[places] != wanted]
+        if missing.size:
+            raise ValueError(f"the map has no feature {missing[0]}; it holds {len(self.ids)} of them")
+        return self.points[places]
+
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
         with atomic_file(path) as partial, partial.open("wb") as file:
@@ -87,6 +101,7 @@ def embed(
     metric: str = "cosine",
     n_neighbors: int = 15,
     min_dist: float = 0.1,
+    n_epochs: int | None = None,
     seed: int = 0,
     path: str | Path | None = None,
 ) -> Embedding:
@@ -99,12 +114,13 @@ def embed(
         metric: "cosine" or "euclidean".
         n_neighbors: neighbours that hold a row in its place; few show detail, many the whole.
         min_dist: how closely points may lie, in [0, 1].
+        n_epochs: rounds of the layout; None takes UMAP's own number, 500 up to 10,000 rows and 200 beyond.
         path: where the map is stored. A map that lies there is taken if it was made from these rows with these settings
             and versions; otherwise it is made again, which is logged, and written there.
     Raises:
         ValueError: too few rows for n_neighbors, rows that are not finite or (cosine) zero, or a damaged file.
     """
-    task = _Task.checked(rows, ids, n_components, metric, n_neighbors, min_dist, seed)
+    task = _Task.checked(rows, ids, n_components, metric, n_neighbors, min_dist, n_epochs, seed)
     settings = task.settings | {"started_from": "spectral"}
     return _unless_stored(path, settings, lambda: Embedding(task.lay_out("spectral"), task.ids, settings))
 
@@ -142,6 +158,7 @@ def embed_along(
     metric: str = "cosine",
     n_neighbors: int = 15,
     min_dist: float = 0.1,
+    n_epochs: int | None = None,
     seed: int = 0,
     path: str | Path | None = None,
 ) -> Embedding:
@@ -153,11 +170,11 @@ def embed_along(
     Shapes:
         rows: (n, d); ids: (n,) feature of every row; ids_own, ids_reference: (n_pairs,) features, pair by pair.
     Args:
-        metric, n_neighbors, min_dist, seed, path: as for `embed`; dimensions are those of the reference.
+        metric, n_neighbors, min_dist, n_epochs, seed, path: as for `embed`; dimensions are those of the reference.
     Raises:
         ValueError: fewer than three pairs whose features are in both maps; what `embed` refuses.
     """
-    task = _Task.checked(rows, ids, reference.points.shape[1], metric, n_neighbors, min_dist, seed)
+    task = _Task.checked(rows, ids, reference.points.shape[1], metric, n_neighbors, min_dist, n_epochs, seed)
     mine, positions = _anchors(task.ids, reference, ids_own, ids_reference)
     anchors = {"n_anchors": len(mine), "anchors": _hash(mine, positions)}
     settings = task.settings | {"started_from": "matched partners"} | anchors
@@ -197,7 +214,15 @@ class _Task:
 
     @classmethod
     def checked(
-        cls, rows: Any, ids: Any, n_components: int, metric: str, n_neighbors: int, min_dist: float, seed: int
+        cls,
+        rows: Any,
+        ids: Any,
+        n_components: int,
+        metric: str,
+        n_neighbors: int,
+        min_dist: float,
+        n_epochs: int | None,
+        seed: int,
     ) -> _Task:
         points = prepared_rows(rows, metric=metric).numpy()
         names = np.arange(len(points)) if ids is None else np.asarray(ids, dtype=np.int64)
@@ -213,6 +238,7 @@ class _Task:
             "metric": metric,
             "n_neighbors": n_neighbors,
             "min_dist": min_dist,
+            "n_epochs": n_epochs,
             "n_components": n_components,
             "seed": seed,
             "versions": {name: version(name) for name in ("umap-learn", "numpy", "numba")},
@@ -230,7 +256,7 @@ class _Task:
         own = np.arange(len(self.points))
         distances = np.column_stack([np.zeros(len(own)), found.distances]).astype(np.float32)
         reducer = UMAP(
-            **{name: self.settings[name] for name in ("n_components", "metric", "n_neighbors", "min_dist")},
+            **{name: self.settings[name] for name in ("n_components", "metric", "n_neighbors", "min_dist", "n_epochs")},
             random_state=self.settings["seed"],
             n_jobs=1,  # what a seed forces anyway
             init=start,

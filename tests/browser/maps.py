@@ -70,6 +70,7 @@ def large_map(n: int, *, n_contexts: int = 3, seed: int = 0) -> LinkedMap:
     vocabulary = [
         "".join(rng.choice(list("abcdefghijklmnoprstuvw"), size=length)) for length in rng.integers(2, 9, size=3000)
     ]
+    contexts = [_random_context(vocabulary, rng) for _ in range(5000)]
     centres = rng.normal(scale=4, size=(80, 2))
     cluster = rng.integers(0, 80, size=n)
     points = centres[cluster] + rng.normal(scale=0.5, size=(n, 2))
@@ -81,7 +82,7 @@ def large_map(n: int, *, n_contexts: int = 3, seed: int = 0) -> LinkedMap:
     ):
         labels = [vocabulary[i] for i in rng.integers(0, 3000, size=n)]
         cards = {
-            int(i): _random_card(name, int(i), label, vocabulary, n_contexts, rng)
+            int(i): _random_card(name, int(i), label, vocabulary, contexts, n_contexts, rng)
             for i, label in zip(ids, labels, strict=True)
         }
         groups = [f"group {cluster[i] % 20}" if cluster[i] < 60 else "" for i in ids]
@@ -104,18 +105,26 @@ def large_map(n: int, *, n_contexts: int = 3, seed: int = 0) -> LinkedMap:
     return LinkedMap(*sides, ids_a=matched, ids_b=matched, corr=corr, title=f"Two maps of {n:,} features")
 
 
-def _random_card(name: str, feature: int, label: str, vocabulary: list[str], n_contexts: int, rng) -> FeatureCard:
-    words = rng.integers(0, len(vocabulary), size=(n_contexts, 12))
-    grades = rng.random((n_contexts, 12)) * (rng.random((n_contexts, 12)) < 0.2)
-    contexts = tuple(
-        GradedContext(
-            tuple(GradedToken(f" {vocabulary[word]}", 9 * grade) for word, grade in zip(row, strengths, strict=True)), 7
-        )
-        for row, strengths in zip(words.tolist(), grades.tolist(), strict=True)
-    )
-    effects = tuple(TokenEffect(f" {vocabulary[word]}", float(word) / 1000) for word in words[0, :5])
+def _random_context(vocabulary: list[str], rng: np.random.Generator) -> GradedContext:
+    words, grades = rng.integers(0, len(vocabulary), size=12), rng.random(12) * (rng.random(12) < 0.2)
+    tokens = (GradedToken(f" {vocabulary[word]}", 9 * grade) for word, grade in zip(words, grades.tolist(), strict=True))
+    return GradedContext(tuple(tokens), 7)
+
+
+def _random_card(
+    name: str,
+    feature: int,
+    label: str,
+    vocabulary: list[str],
+    contexts: list[GradedContext],
+    n_contexts: int,
+    rng: np.random.Generator,
+) -> FeatureCard:
+    numbers = rng.integers(0, 3000, size=10 + n_contexts).tolist()
+    chosen = tuple(contexts[number] for number in numbers[10:])
+    effects = [TokenEffect(f" {vocabulary[word]}", word / 1000) for word in numbers[:10]]
     histogram = tuple(rng.integers(0, 100, size=24).tolist())
     return FeatureCard(
-        name, feature, CardLabel(label, "top words, 4 of 5 agree"), int(rng.integers(10, 9999)), 300_000,
-        float(rng.uniform(1, 9)), histogram, contexts, effects, effects, None, False,
+        name, feature, CardLabel(label, "top words, 4 of 5 agree"), 10 + numbers[0], 300_000,
+        1 + numbers[1] / 400, histogram, chosen, tuple(effects[:5]), tuple(effects[5:]), None, False,
     )  # fmt: skip

@@ -92,6 +92,15 @@ def test_a_stored_map_along_another_depends_on_its_pairs(rows, plain, tmp_path):
     assert first.settings["anchors"] != other.settings["anchors"] and not np.array_equal(first.points, other.points)
 
 
+def test_points_are_found_by_feature_id(plain):
+    shuffled = Embedding(plain.points[::-1], plain.ids[::-1] * 3, {})
+    np.testing.assert_array_equal(shuffled.at([30, 0, 717]), plain.points[[10, 0, 239]])
+    with pytest.raises(ValueError, match="the map has no feature 31"):
+        shuffled.at([30, 31])
+    with pytest.raises(ValueError, match="the map has no feature 720"):
+        shuffled.at([720])
+
+
 def test_turning_changes_nothing_inside_a_map(plain):
     angle = np.deg2rad(130)
     mirrored = plain.points @ np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), -np.cos(angle)]]) * 0.2 + 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,14 @@ def _heights(histogram: tuple[int, ...]) -> str:
     """A digit a bar: log(1 + firings), as on the other cards."""
     if not any(histogram):
         return ""
-    heights = np.log1p(histogram) / np.log1p(max(histogram))
-    return "".join(DIGITS[int(np.ceil(height * (len(DIGITS) - 1)))] for height in heights)
+    unit = (len(DIGITS) - 1) / math.log1p(max(histogram))
+    return "".join(DIGITS[math.ceil(math.log1p(count) * unit - 1e-9)] for count in histogram)
 
 
 def _context(context: GradedContext, largest: float) -> str:
     """Place of the example, a grade a token, the tokens."""
     size = max(largest, *(abs(token.activation) for token in context.tokens)) or 1.0
-    grades = "".join(str(int(np.ceil(GRADES * abs(token.activation) / size))) for token in context.tokens)
+    grades = "".join(str(math.ceil(GRADES * abs(token.activation) / size)) for token in context.tokens)
     texts = (token.text.replace(SEPARATOR, "\u241f") for token in context.tokens)
     return SEPARATOR.join([str(context.marked), grades, *texts])
 
