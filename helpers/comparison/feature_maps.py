@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import HDBSCAN
 
 from helpers.comparison.matched_spaces import Result, Space, load_matched_spaces
 from helpers.geometry import (
@@ -110,6 +111,14 @@ class MapPair:
         """Points of the pairs, pair by pair."""
         return self.a.at(self.rows.pairs.ids_a), self.b.at(self.rows.pairs.ids_b)
 
+    def correlations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Correlation of every point with its partner (the strongest of several), NaN without one: (n_a,), (n_b,)."""
+        pairs, found = self.rows.pairs, []
+        for ids, matched in ((self.a.ids, pairs.ids_a), (self.b.ids, pairs.ids_b)):
+            strongest = dict(zip(matched[::-1].tolist(), pairs.corr[::-1].tolist(), strict=True))
+            found.append(np.array([strongest.get(i, np.nan) for i in ids.tolist()]))
+        return found[0], found[1]
+
     def sentences(self, names: tuple[str, str]) -> list[str]:
         """For the line under the maps."""
         found = [self.faithful_a.sentence(names[0]), self.faithful_b.sentence(names[1])]
@@ -140,6 +149,43 @@ def random_layout(maps: MapPair, *, seed: int = 0) -> Faithfulness:
     """What random places keep of a's neighbourhoods: what a map that shows nothing would score."""
     points = np.random.default_rng(seed).normal(size=maps.a.points.shape)
     return map_faithfulness(maps.rows.rows_a, points, k=maps.faithful_a.k, seed=seed)
+
+
+def map_clusters(maps: MapPair, *, min_size: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of the first map, numbered by size, and where their features' partners lie in the second.
+
+    Shapes:
+        returns (n_a,), (n_b,) int64, one number a point; -1 = in no cluster, or without a partner in one.
+    Args:
+        min_size: features that make a cluster.
+    Source:
+        HDBSCAN: Campello et al. 2013, doi:10.1007/978-3-642-37456-2_14.
+    """
+    found = HDBSCAN(min_cluster_size=min_size, copy=True).fit(maps.a.points).labels_
+    by_size = np.argsort(-np.bincount(found[found >= 0]), kind="stable") if (found >= 0).any() else np.empty(0, int)
+    rank = np.append(np.argsort(by_size), -1)  # the last is that of label -1
+    clusters_a = rank[found].astype(np.int64)
+    cluster_of = dict(zip(maps.a.ids.tolist(), clusters_a.tolist(), strict=True))
+    pairs = maps.rows.pairs
+    # Pairs come strongest first; of several partners the strongest decides.
+    strongest = dict(zip(pairs.ids_b[::-1].tolist(), pairs.ids_a[::-1].tolist(), strict=True))
+    carried = [cluster_of[strongest[i]] if i in strongest else -1 for i in maps.b.ids.tolist()]
+    return clusters_a, np.array(carried, dtype=np.int64)
+
+
+def another_seed(
+    maps: MapPair, *, k: int = 15, n_permutations: int = 1000, seed: int = 0, **settings: Any
+) -> PermutationResult:
+    """Neighbours that two maps of the *same* rows share when they differ in their seed: what maps can show at best.
+
+    Args:
+        settings: those of `lay_out`.
+    """
+    ids, rows = maps.rows.pairs.ids_a, maps.rows
+    other = embed(rows.rows_a, ids=rows.ids_a, n_components=maps.a.points.shape[1], seed=seed + 1, **settings)
+    return permutation_test(
+        maps.a.at(ids), other.at(ids), measure="mutual_knn", metric="euclidean", k=k, n_permutations=n_permutations, seed=seed
+    )  # fmt: skip
 
 
 def neighbour_tests(

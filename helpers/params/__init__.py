@@ -4,6 +4,7 @@ from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusPar
 from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
+    FeatureMapsParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -22,6 +23,7 @@ __all__ = [
     "CompareSpacesParams",
     "CorpusParams",
     "FeatureFamiliesParams",
+    "FeatureMapsParams",
     "GroundTruthParams",
     "HubCorpusParams",
     "LanguageModelParams",

@@ -12,6 +12,7 @@ from typing import Any
 from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
+    FeatureMapsParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -61,6 +62,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         reads={"activations": "03_save_activations"},
         members={"pairs": ("activations", "dictionaries")},
     ),
+    "07_feature_maps": NotebookEntry(FeatureMapsParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,

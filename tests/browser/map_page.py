@@ -88,9 +88,9 @@ class MapPage:
         )
 
     def stands_out(self, s: int) -> list[int]:
-        """Points that are drawn strongly, that is by colour and not faint."""
+        """Points that are not drawn faintly."""
         return self.run(
-            f"[...app.plots[{s}].drawn].filter(i => app.plots[{s}].colours[4 * i + 3] > 200).sort((p, q) => p - q)"
+            f"[...app.plots[{s}].drawn].filter(i => app.plots[{s}].colours[4 * i + 3] > 60).sort((p, q) => p - q)"
         )
 
     def lines(self) -> int:

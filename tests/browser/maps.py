@@ -107,7 +107,9 @@ def large_map(n: int, *, n_contexts: int = 3, seed: int = 0) -> LinkedMap:
 
 def _random_context(vocabulary: list[str], rng: np.random.Generator) -> GradedContext:
     words, grades = rng.integers(0, len(vocabulary), size=12), rng.random(12) * (rng.random(12) < 0.2)
-    tokens = (GradedToken(f" {vocabulary[word]}", 9 * grade) for word, grade in zip(words, grades.tolist(), strict=True))
+    tokens = (
+        GradedToken(f" {vocabulary[word]}", 9 * grade) for word, grade in zip(words, grades.tolist(), strict=True)
+    )
     return GradedContext(tuple(tokens), 7)
 
 

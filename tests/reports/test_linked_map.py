@@ -124,4 +124,4 @@ def test_a_title_that_looks_like_a_place_of_the_page_is_only_a_title(content):
 
 def test_the_frame_holds_the_whole_page_escaped(content):
     frame = embedded_map(content, height=500)
-    assert frame.count("<") == 2 and "height: 500px" in frame and "&lt;!DOCTYPE html&gt;" in frame
+    assert frame.count("<") == 4 and "height: 500px" in frame and "&lt;!DOCTYPE html&gt;" in frame

@@ -45,6 +45,7 @@ def embedded_map(content: LinkedMap, *, height: int = 860) -> str:
         height: pixels.
     """
     return (
-        f'<iframe title="{escape(content.title)}" style="width: 100%; height: {height}px; border: 0" '
-        f'srcdoc="{escape(linked_map_html(content))}"></iframe>'
+        # Inside a div: IPython takes a bare frame for a link to another page and warns.
+        f'<div><iframe title="{escape(content.title)}" style="width: 100%; height: {height}px; border: 0" '
+        f'srcdoc="{escape(linked_map_html(content))}"></iframe></div>'
     )

@@ -16,7 +16,7 @@ function showCard(app) {
     return;
   }
   const { s, i } = focus, other = 1 - s, rows = pairsOf(app.pairs, s, i);
-  const own = featureCard(app, s, i, app.hover ? [] : [["pinned;", "Esc lets go"]]);
+  const own = featureCard(app, s, i, app.hover ? [] : [["pinned", "(Esc lets go)"]]);
   const partners = [...rows.slice(0, MOST_PARTNERS)].map((row) =>
     featureCard(app, other, otherEnd(app.pairs, s, row), [[app.valueName, app.pairs.value[row].toFixed(3)]]));
   if (!rows.length) partners.push(element("p", { className: "soft hint", text: `No partner in ${app.sides[other].name} is shown.` }));
