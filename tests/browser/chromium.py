@@ -55,7 +55,10 @@ class Page:
         """One command of the debugging protocol; what happens meanwhile is noted."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        end = time.monotonic() + PATIENCE
         while True:
+            # A page that is never quiet (JupyterLab) sends events without end.
+            assert time.monotonic() < end, f"{method} was not answered: {parameters}"
             message = json.loads(self._socket.recv())
             if message.get("id") == self._number:
                 assert "error" not in message, message

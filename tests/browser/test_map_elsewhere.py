@@ -135,12 +135,8 @@ def test_it_works_in_the_report_of_a_study_opened_as_a_file(page, tmp_path):
 @pytest.fixture
 def lab(tmp_path):
     """JupyterLab on a folder with a notebook that shows a map when it is run; its address."""
-    source = (
-        "from IPython.display import HTML, display\n"
-        "from helpers.reports.linked_map import embedded_map\n"
-        "from tests.browser.maps import small_map\n"
-        "display(HTML(embedded_map(small_map())))"
-    )
+    (tmp_path / "frame.html").write_text(embedded_map(small_map()), encoding="utf-8")
+    source = "from IPython.display import HTML, display\ndisplay(HTML(filename='frame.html'))"
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(new_notebook(cells=[new_code_cell(source)], metadata=metadata), tmp_path / "maps.ipynb")
     with socket.socket() as free:
@@ -177,7 +173,8 @@ def lab(tmp_path):
 def test_it_works_in_a_notebook_that_is_run_in_jupyterlab(lab, browser):
     browser.size(1400, 1000)
     browser.load(lab, ready="!!(window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell'))")
-    browser.run("jupyterapp.commands.execute('notebook:run-all-cells')")
+    browser.wait_for("fetch('/api/kernels').then(r => r.json()).then(all => all.some(k => k.execution_state === 'idle'))")
+    browser.run("void jupyterapp.commands.execute('notebook:run-all-cells')")
     browser.wait_for(IN_FRAME)
     browser.run("frames[0].linkedMap.then(app => app.pin({s: 0, i: 1}))")
     assert "feature 21" in browser.run(
