@@ -173,7 +173,9 @@ def lab(tmp_path):
 def test_it_works_in_a_notebook_that_is_run_in_jupyterlab(lab, browser):
     browser.size(1400, 1000)
     browser.load(lab, ready="!!(window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell'))")
-    browser.wait_for("fetch('/api/kernels').then(r => r.json()).then(all => all.some(k => k.execution_state === 'idle'))")
+    browser.wait_for(
+        "fetch('/api/kernels').then(r => r.json()).then(all => all.some(k => k.execution_state === 'idle'))"
+    )
     browser.run("void jupyterapp.commands.execute('notebook:run-all-cells')")
     browser.wait_for(IN_FRAME)
     browser.run("frames[0].linkedMap.then(app => app.pin({s: 0, i: 1}))")

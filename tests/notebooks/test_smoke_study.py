@@ -85,6 +85,19 @@ def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
     assert result.metrics["rsa_by_tokens"][-1] == pytest.approx(result.metrics["rsa"], abs=1e-12)
 
 
+def test_maps_are_judged_and_linked(smoke_study):
+    result = smoke_study.result("07_feature_maps", "main")
+    metrics = result.metrics
+    assert metrics["kept_firing_a"] > 3 * metrics["kept_chance"] and metrics["kept_random"] < 2 * metrics["kept_chance"]
+    assert metrics["shared_firing_rows"] > metrics["shared_firing_rows_null"]
+    assert metrics["partner_distance"] < metrics["wrong_partner_distance"]
+    page = result.artifact("linked_map").read_text(encoding="utf-8")
+    assert "linkedMap = unpack" in page and not re.search(r"""(src|href)=["']https?:""", page)
+    report = (smoke_study.folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'href="pages/07_feature_maps.main.linked_map.html"' in report
+    assert (smoke_study.folder / "report" / "pages" / "07_feature_maps.main.linked_map.html").is_file()
+
+
 def test_families_are_kept_beyond_chance(smoke_study):
     metrics = smoke_study.result("17_feature_families", "main").metrics
     assert metrics["children_a"] > 10 and metrics["children_b"] > 10 and metrics["children_shuffled"] == 0
