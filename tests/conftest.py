@@ -45,6 +45,8 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "03_save_activations": {"runs": {"main": {"dictionaries": ["a", "b"], "corpus": corpus}}},
             "04_match_features": {"runs": {"main": {"activations": "main", "dictionary_a": "a", "dictionary_b": "b"}}},
             "05_compare_spaces": {"runs": {"main": {"matching": "main"}}},
+            "06_semantic_subspaces": {"runs": {"main": {"activations": ["main"], "pairs": {"features": ["a", "b"]}}}},
+            "07_feature_maps": {"runs": {"main": {"matching": "main"}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
             "16_layer_pairs": {
                 "runs": {

@@ -26,7 +26,7 @@ def test_every_notebook_is_in_the_table():
 def test_the_parameters_that_it_names_exist():
     fields = {name for entry in NOTEBOOKS.values() for name in entry.params.model_fields}
     fields |= set(LocalCorpusParams.model_fields) | set(HubCorpusParams.model_fields) | {"corpus"}
-    rows = README[README.index("| To use | write |") : README.index("Both models of a comparison")]
+    rows = README[README.index("| To use | write |") : README.index("Models of a comparison")]
     written = [code for code in re.findall(r"`([a-z_]+: [^`]+)`", rows)]
     assert len(written) >= 7
     for code in written:

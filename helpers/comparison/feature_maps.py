@@ -7,7 +7,7 @@ Models share no axes, so nothing is compared across models but neighbourhoods, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import HDBSCAN
 
-from helpers.comparison.matched_spaces import Result, Space, load_matched_spaces
+from helpers.comparison.matched_sides import MatchedSides, Read
+from helpers.comparison.matched_spaces import Space, load_matched_spaces
+from helpers.features import FeatureTable, build_words, describe_features
 from helpers.geometry import (
     Embedding,
     Faithfulness,
@@ -60,7 +62,7 @@ class SpaceRows:
 
 
 def load_space_rows(
-    read: Callable[[str, str], Result], matching: str, *, space: str, min_corr: float, n_components: int, seed: int = 0
+    read: Read, matching: str, *, space: str, min_corr: float, n_components: int, seed: int = 0
 ) -> SpaceRows:
     """Rows of the features that fire often enough to have been matched.
 
@@ -95,6 +97,27 @@ def load_space_rows(
     pairs = found.pairs.above(min_corr)
     both = np.isin(pairs.ids_a, ids_a) & np.isin(pairs.ids_b, ids_b)
     return SpaceRows(space, rows_a, rows_b, ids_a, ids_b, pairs.select(both), note)
+
+
+def describe_sides(read: Read, matching: str, sides: MatchedSides) -> tuple[FeatureTable, FeatureTable]:
+    """What the features of both sides fire on: as notebook 03 has described them, with the labels that they were given.
+
+    Where the rows are units of two tokenizers, features are described anew on these.
+
+    Args:
+        read: gives the result of a notebook's run; matching: run of 04_match_features; sides: of that run.
+    """
+    if sides.alignment is not None:
+        words = build_words(sides.tokens, sides.tokenizer)
+        return describe_features(sides.store_a, words), describe_features(sides.store_b, words)
+    params = read("04_match_features", matching).params
+    runs = params["activations"], params.get("activations_b") or params["activations"]
+    folders = (
+        read("03_save_activations", run).artifact(f"features_{name}")
+        for run, name in zip(runs, sides.names, strict=True)
+    )
+    first, second = (FeatureTable.load(folder) for folder in folders)
+    return first, second
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from helpers.activations import ActivationStore
 from helpers.comparison.conditions import Rows, matched_rows
+from helpers.comparison.matched_sides import Read, load_matched_stores
 from helpers.matching import FeaturePairs, first_documents, match_again, take_rows
 from helpers.saes import SaeReference, feature_directions, load_sae, written_directions
 from helpers.saes.neurons import has_written_directions
@@ -32,15 +32,6 @@ FREE = (
 )
 
 
-class Result(Protocol):
-    """What an earlier notebook left (helpers.reports.results.StageResult)."""
-
-    @property
-    def params(self) -> Mapping[str, Any]: ...  # pragma: no cover
-
-    def artifact(self, name: str) -> Path: ...  # pragma: no cover
-
-
 @dataclass(frozen=True)
 class MatchedSpaces:
     """Two dictionaries whose features were matched.
@@ -49,7 +40,7 @@ class MatchedSpaces:
         directions_a: (d_sae_a, d_a); directions_b: (d_sae_b, d_b), one row a feature.
     Args:
         names: of the two dictionaries.
-        store_a, store_b: their activations on the tokens that were matched on.
+        store_a, store_b: their activations on the tokens (or, of different tokenizers, units) that were matched on.
     """
 
     names: tuple[str, str]
@@ -82,9 +73,7 @@ class MatchedSpaces:
         )
 
 
-def load_matched_spaces(
-    read: Callable[[str, str], Result], run: str, *, space: Space = "decoder", same_model: bool = False
-) -> MatchedSpaces:
+def load_matched_spaces(read: Read, run: str, *, space: Space = "decoder", same_model: bool = False) -> MatchedSpaces:
     """Collect what a run of 04_match_features rests on.
 
     Args:
@@ -96,13 +85,12 @@ def load_matched_spaces(
         ValueError: `same_model`, and they differ in something else; encoder rows of neurons.
     """
     matching = read("04_match_features", run)
-    activations = read("03_save_activations", matching.params["activations"])
     names = (matching.params["dictionary_a"], matching.params["dictionary_b"])
     trained = [read("02_train_saes", name) for name in names]
     if same_model:
         _require_same_model(names, trained[0].params, trained[1].params)
     first, second = (space_directions(SaeReference.load(result.artifact("sae")), space=space) for result in trained)
-    store_a, store_b = (ActivationStore.open(activations.artifact(f"store_{name}")) for name in names)
+    store_a, store_b = load_matched_stores(read, run)
     pairs = FeaturePairs.load(matching.artifact("pairs"))
     return MatchedSpaces(names, pairs, first, second, store_a, store_b)
 

@@ -17,13 +17,11 @@ from helpers.comparison.subspace_truth import (
     wrong_pairing_tests,
 )
 
-#: Kinds that must keep the level of the test.
-MUST_HOLD = (
-    "wrongly paired",
-    "mismatched, as true groups",
-    "mismatched, one pair a word",
-    "mismatched, shuffled tokens",
-)
+#: Kinds in which nothing can be alike by construction; they must keep the level of the test.
+MUST_HOLD = ("wrongly paired", "mismatched, shuffled tokens")
+#: Kinds that keep it where groups without a common word have nothing else in common. Real meanings may be related
+#: (days and numbers are both counted), so more alarms are told and do not stop a notebook.
+EXPECTED_TO_HOLD = ("mismatched, as true groups", "mismatched, one pair a word")
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,18 @@ class SubspaceControls:
 
     @property
     def failures(self) -> list[str]:
-        """A sentence for every kind and measure with more false alarms than a valid test may have."""
+        """A sentence for every kind of MUST_HOLD and measure with more false alarms than a valid test may have."""
+        return self._above_bound(MUST_HOLD)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The same for the kinds of EXPECTED_TO_HOLD."""
+        return self._above_bound(EXPECTED_TO_HOLD)
+
+    def _above_bound(self, kinds: Sequence[str]) -> list[str]:
         return [
-            f"{kind}, {measure}: {rate.as_text()} false alarms, a valid test stays below {rate.bound:.1%}"
-            for kind in MUST_HOLD
+            f"{kind}, {measure}: {rate.as_text()} false alarms, a valid test has at most {rate.bound:.1%}"
+            for kind in kinds
             for measure, rate in self.rates[kind].items()
             if not rate.within_bound
         ]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.stats import binom, norm
 
 from helpers.comparison.subspace_scores import FeatureSpace, SubspaceTest
 from helpers.comparison.subspaces import FeatureGroup, GroupCorrelations, GroupPairs, one_pair_a_word
@@ -45,8 +46,11 @@ class RejectionRate:
 
     @property
     def bound(self) -> float | None:
-        """alpha plus three standard errors: false alarms of a valid test stay below it. None without a test."""
-        return self.alpha + 3 * (self.alpha * (1 - self.alpha) / self.n_tests) ** 0.5 if self.n_tests else None
+        """The highest rate that a valid test may have: more false alarms have a probability below that of three
+        standard errors (0.135 %), counted exactly (binomial), so that few tests are judged rightly. None without a test."""
+        if not self.n_tests:
+            return None
+        return float(binom.isf(norm.sf(3), self.n_tests, self.alpha)) / self.n_tests
 
     @property
     def within_bound(self) -> bool:

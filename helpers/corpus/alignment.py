@@ -44,11 +44,6 @@ class RowUnits:
         return len(self.of_rows)
 
     @property
-    def lost_share(self) -> float:
-        """Share of the rows that are in no unit, in [0, 1]."""
-        return float(np.mean(self.of_rows == LOST))
-
-    @property
     def sizes(self) -> Int64[np.ndarray, " n_units"]:
         """Rows of every unit, at least 1."""
         return np.bincount(self.of_rows[self.of_rows != LOST], minlength=self.n_units)
@@ -70,6 +65,7 @@ class AlignedRows:
     Args:
         a, b: the unit of every row of each batch.
         n_documents, n_only_a, n_only_b: documents in both batches, and in one only (left out).
+        n_rows_a, n_rows_b: rows of the documents in both.
     """
 
     a: RowUnits
@@ -79,6 +75,8 @@ class AlignedRows:
     n_documents: int
     n_only_a: int
     n_only_b: int
+    n_rows_a: int
+    n_rows_b: int
 
     @property
     def n_units(self) -> int:
@@ -91,14 +89,17 @@ class AlignedRows:
         return float(np.mean((self.a.sizes == 1) & (self.b.sizes == 1)))
 
     def report(self) -> dict[str, float]:
-        """How much the batches have in common: counts, shares in [0, 1], mean tokens a unit."""
+        """How much the batches have in common: counts, shares in [0, 1], mean tokens a unit.
+
+        Lost shares are of the rows of common documents: what the tokenizers, and the ends of the batches, cost.
+        """
         return {
             "n_units": self.n_units,
             "share_one_to_one": self.share_one_to_one,
             "tokens_per_unit_a": float(self.a.sizes.mean()),
             "tokens_per_unit_b": float(self.b.sizes.mean()),
-            "lost_share_a": self.a.lost_share,
-            "lost_share_b": self.b.lost_share,
+            "lost_share_a": 1 - int(self.a.sizes.sum()) / self.n_rows_a,
+            "lost_share_b": 1 - int(self.b.sizes.sum()) / self.n_rows_b,
             "n_documents": self.n_documents,
             "n_documents_only_a": self.n_only_a,
             "n_documents_only_b": self.n_only_b,
@@ -117,7 +118,8 @@ def align_rows(tokens_a: TokenBatch, tokens_b: TokenBatch) -> AlignedRows:
     for name, tokens in (("a", tokens_a), ("b", tokens_b)):
         if bool((np.diff(tokens.documents) < 0).any()):
             raise ValueError(f"the documents of batch {name} must ascend; build batches with tokenize_corpus")
-    found_a, found_b = (np.unique(tokens.row_documents()) for tokens in (tokens_a, tokens_b))
+    documents_a, documents_b = tokens_a.row_documents(), tokens_b.row_documents()
+    found_a, found_b = np.unique(documents_a), np.unique(documents_b)
     common = np.intersect1d(found_a, found_b)
     if len(common) == 0:
         raise ValueError(
@@ -138,6 +140,8 @@ def align_rows(tokens_a: TokenBatch, tokens_b: TokenBatch) -> AlignedRows:
         n_documents=len(common),
         n_only_a=len(found_a) - len(common),
         n_only_b=len(found_b) - len(common),
+        n_rows_a=int(np.isin(documents_a, common).sum()),
+        n_rows_b=int(np.isin(documents_b, common).sum()),
     )
 
 

@@ -15,7 +15,13 @@ from helpers.features.concepts import ConceptFeatures, concept_features, one_sid
 from helpers.features.contexts import Context, context_text, context_texts, example_contexts, token_texts
 from helpers.features.control_groups import ControlGroup, control_group
 from helpers.features.examples import TopExamples, majority_concepts, top_examples
-from helpers.features.explanations import Explanations, export_features, read_answer, read_neuronpedia
+from helpers.features.explanations import (
+    Explanations,
+    export_features,
+    read_answer,
+    read_explanations,
+    read_neuronpedia,
+)
 from helpers.features.feature_table import FeatureTable
 from helpers.features.labels import describe_features
 from helpers.features.logit_effects import LogitEffects, listed_tokens, logit_effects
@@ -66,6 +72,7 @@ __all__ = [
     "pair_cards",
     "partners_of",
     "read_answer",
+    "read_explanations",
     "read_neuronpedia",
     "split_words",
     "token_texts",

@@ -35,7 +35,7 @@ import numpy as np
 
 from helpers.features.contexts import context_texts
 from helpers.features.feature_table import FeatureTable
-from helpers.storage import read_json, write_json
+from helpers.storage import project_path, read_json, write_json
 
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
@@ -118,6 +118,20 @@ def export_features(
         )
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "task": _TASK} | _identity(table)
     write_json(path, head | {"features": described})
+
+
+def read_explanations(path: str | Path, table: FeatureTable) -> Explanations:
+    """Read a file of labels, whichever of the two kinds it is.
+
+    Args:
+        path: relative to the project; an object is an answer to our export, a list is Neuronpedia's.
+    Raises:
+        ValueError: as `read_answer` and `read_neuronpedia`.
+    """
+    path = project_path(path)
+    content = _json(path)
+    ours = isinstance(content, dict) and "fingerprint" in content
+    return read_answer(path, table) if ours else read_neuronpedia(path, table)
 
 
 def read_answer(path: str | Path, table: FeatureTable) -> Explanations:

@@ -58,10 +58,15 @@ class FilterStep:
 
 @dataclass(frozen=True)
 class FilterReport:
-    """The pairs that passed every filter, and what each filter did, in order."""
+    """The pairs that passed every filter, and what each filter did, in order.
+
+    Args:
+        after: the pairs that were left after each step.
+    """
 
     pairs: FeaturePairs
     steps: tuple[FilterStep, ...]
+    after: tuple[FeaturePairs, ...]
 
     @property
     def messages(self) -> list[str]:
@@ -86,11 +91,13 @@ def apply_filters(
                 "are a and b swapped, or was the table filtered?"
             )
     steps: list[FilterStep] = []
+    after: list[FeaturePairs] = []
     for pair_filter in filters:
         keep_mask = pair_filter.keep_mask(pairs, features_a, features_b)
         steps.append(_step(pair_filter.name, pairs, keep_mask, features_a, features_b))
         pairs = pairs.select(keep_mask, filters=[step.name for step in steps])
-    return FilterReport(pairs, tuple(steps))
+        after.append(pairs)
+    return FilterReport(pairs, tuple(steps), tuple(after))
 
 
 def _step(

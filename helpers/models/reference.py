@@ -72,6 +72,6 @@ def load_shared_tokenizer(references: Mapping[str, ModelReference]) -> PreTraine
     if other is not None:
         raise ValueError(
             f"models '{first}' and '{other}' have different tokenizers, so their activations have no rows in common; "
-            "compare models that share a tokenizer"
+            "give each a run of 03_save_activations of its own and name the second in activations_b of 04_match_features"
         )
     return tokenizers[first]

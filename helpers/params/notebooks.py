@@ -139,17 +139,28 @@ class SaveActivationsParams(NotebookParams):
     n_tokens: int = Field(
         300_000, ge=16, description="kept tokens (padding, BOS and other special tokens do not count)"
     )
+    only_words: list[str] = Field(
+        [],
+        description="keep only sentences with these whole words, equally many of each; none named: n_tokens of all texts",
+    )
+    max_samples: int = Field(200, ge=1, description="only_words: sentences of a word, at most")
     kind: Literal["feature_acts", "hidden_pre"] = Field(
         "feature_acts", description="post-activations, or pre-activations"
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="stored precision")
     batch_size: int = Field(32, ge=1, description="sequences in a forward pass")
     n_examples: int = Field(5, ge=1, le=100, description="top examples kept of every feature")
+    explanations: dict[str, str] = Field(
+        {}, description="dictionary -> JSON file of labels: an answer to the export, or Neuronpedia's explanations"
+    )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _consistent(self) -> Self:
         if len(set(self.dictionaries)) != len(self.dictionaries):
             raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        unknown = sorted(set(self.explanations) - set(self.dictionaries))
+        if unknown:
+            raise ValueError(f"explanations are for dictionaries of this run, {self.dictionaries}; got {unknown}")
         return self
 
 
@@ -167,7 +178,10 @@ class MatchFeaturesParams(NotebookParams):
 
     activations: str = Field(min_length=1, description="run of 03_save_activations")
     dictionary_a: str = Field(description="one of its dictionaries")
-    dictionary_b: str = Field(description="another of its dictionaries")
+    activations_b: str = Field(
+        "", description="run of 03_save_activations that holds dictionary_b, if it is another; '' = the same run"
+    )
+    dictionary_b: str = Field(description="another dictionary of that run, or one of activations_b")
     method: Literal["nearest", "mutual", "one_to_one", "hungarian", "ot"] = "one_to_one"
     direction: Literal["a_to_b", "b_to_a"] = Field(
         "b_to_a", description="nearest only: for each feature of the first, its best of the second"
@@ -219,6 +233,13 @@ class CompareSpacesParams(NotebookParams):
     )
     space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the rows")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation are left out")
+    marks: list[str] = Field(
+        [], description="words that stand for no concept, beside the usual marks and special tokens"
+    )
+    min_density: float = Field(
+        1e-4, ge=0, le=1, description="the rarity filter: share of tokens on which both partners fire, at least"
+    )
+    max_density: float = Field(0.1, ge=0, le=1, description="the density filter: at most")
     measures: list[str] = Field(
         ["svcca", "rsa", "linear_cka", "linear_cka_debiased", "knn_jaccard"],
         min_length=1,

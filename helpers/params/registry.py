@@ -33,13 +33,14 @@ class NotebookEntry:
         params: the class of its parameters.
         reads: parameter -> notebook; the parameter's value (a name or a list of names) is a run of that notebook, or
             of this one; an empty text names none.
-        members: parameter -> (reading parameter, list parameter): the value (or every text in it) must be an item of
-            the list parameter of one of the runs that the reading parameter names.
+        members: parameter -> (reading parameters, list parameter): the value (or every text in it) must be an item of
+            the list parameter of one of the runs that the reading parameter names; of several reading parameters the
+            first that names a run counts.
     """
 
     params: type[NotebookParams]
     reads: Mapping[str, str] = field(default_factory=dict)
-    members: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    members: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
 
 NOTEBOOKS: dict[str, NotebookEntry] = {
@@ -48,10 +49,10 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     "03_save_activations": NotebookEntry(SaveActivationsParams, reads={"dictionaries": "02_train_saes"}),
     "04_match_features": NotebookEntry(
         MatchFeaturesParams,
-        reads={"activations": "03_save_activations"},
+        reads={"activations": "03_save_activations", "activations_b": "03_save_activations"},
         members={
-            "dictionary_a": ("activations", "dictionaries"),
-            "dictionary_b": ("activations", "dictionaries"),
+            "dictionary_a": (("activations",), "dictionaries"),
+            "dictionary_b": (("activations_b", "activations"), "dictionaries"),
         },
     ),
     "05_compare_spaces": NotebookEntry(
@@ -60,14 +61,14 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     "06_semantic_subspaces": NotebookEntry(
         SemanticSubspacesParams,
         reads={"activations": "03_save_activations"},
-        members={"pairs": ("activations", "dictionaries")},
+        members={"pairs": (("activations",), "dictionaries")},
     ),
     "07_feature_maps": NotebookEntry(FeatureMapsParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,
         reads={"activations": "03_save_activations"},
-        members={"conditions": ("activations", "dictionaries")},
+        members={"conditions": (("activations",), "dictionaries")},
     ),
     "16_layer_grid": NotebookEntry(LayerGridParams, reads={"pairs": "16_layer_pairs"}),
     "17_feature_families": NotebookEntry(FeatureFamiliesParams, reads={"matching": "04_match_features"}),

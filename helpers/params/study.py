@@ -260,7 +260,8 @@ class _Reader:
         place: str,
     ) -> None:
         """Every text in the value of `key` must be an item of a list of the runs that another parameter names."""
-        reading, listing = NOTEBOOKS[notebook].members[key]
+        readings, listing = NOTEBOOKS[notebook].members[key]
+        reading = next((name for name in readings if values.get(name)), readings[-1])
         source, upstream = NOTEBOOKS[notebook].reads[reading], [str(name) for name in _texts(values.get(reading))]
         lists = [runs.get(source, {}).get(name, {}).get(listing) for name in upstream]
         if not lists or not all(isinstance(items, list) for items in lists):

@@ -74,6 +74,25 @@ def variance_rows(results: Mapping[str, PermutationResult]) -> Rows:
     return rows
 
 
+def step_rows(steps: Sequence[str], scores: Mapping[str, Sequence[PermutationResult]]) -> Rows:
+    """One row a step, for every measure its score with its place between wrong pairings (0) and identical spaces (1).
+
+    Args:
+        scores: measure -> one test a step; a star marks p <= 0.05 (not corrected).
+    """
+    rows: Rows = {}
+    for number, step in enumerate(steps):
+        found = {measure: results[number] for measure, results in scores.items()}
+        pairs = f"{next(iter(found.values())).n_rows:,}"
+        rows[step] = {"pairs": pairs} | {
+            measure.replace("_", " "): "too few pairs"
+            if result.undefined
+            else f"{_number(result.score)}{NO_BREAK}({_number(result.calibrated)}{'*' if (result.p_value or 1) <= 0.05 else ''})"
+            for measure, result in found.items()
+        }
+    return rows
+
+
 def _verdict(test: CorrectedTest) -> str:
     if test.significant is None:
         return f"undefined: {test.undefined}"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from helpers.features import ConceptFeatures, TruthScore
-from helpers.reports.style import PALETTE, new_figure, styled
 from helpers.reports.tables import table
 
 _UNKNOWN = "\u2013"  # a share of nothing
@@ -29,7 +25,7 @@ def group_table(features: Mapping[str, Mapping[str, ConceptFeatures]], *, captio
         for model, by_group in features.items():
             row[f"features in {model}"] = f"{by_group[name].n:,}"
             row[f"most found in {model} by"] = _finders(by_group[name])
-        rows[name] = row
+        rows[name.replace("_", " ")] = row
     return table(rows, caption=caption)
 
 
@@ -44,41 +40,11 @@ def truth_table(scores: Mapping[str, Mapping[str, TruthScore]], *, caption: str 
         row: dict[str, str] = {}
         for model, by_group in scores.items():
             score = by_group[name]
-            row[f"found / true in {model}"] = f"{score.n_found:,} / {score.n_true:,}"
-            row[f"precision in {model}"] = _share(score.precision)
-            row[f"of random features in {model}"] = _share(score.chance)
-            row[f"recall in {model}"] = _share(score.recall)
-        rows[name] = row
+            row[f"{model}: found / true"] = f"{score.n_found:,} / {score.n_true:,}"
+            row[f"{model}: precision (random features)"] = f"{_share(score.precision)} ({_share(score.chance)})"
+            row[f"{model}: recall"] = _share(score.recall)
+        rows[name.replace("_", " ")] = row
     return table(rows, caption=caption)
-
-
-def group_figure(features: Mapping[str, Mapping[str, ConceptFeatures]], *, title: str = "") -> Figure:
-    """Features of every group, a bar a model; the number stands beside each bar.
-
-    Raises:
-        ValueError: no groups, or models with different groups.
-    """
-    names = _group_names(features)
-    places = np.arange(len(names))
-    thickness = 0.8 / len(features)
-    with styled():
-        figure, (axes,) = new_figure(height=1.2 + 0.24 * len(names) * len(features))
-        for number, (model, by_group) in enumerate(features.items()):
-            sizes = [by_group[name].n for name in names]
-            offset = (number - (len(features) - 1) / 2) * thickness
-            bars = axes.barh(
-                places + offset, sizes, height=thickness, color=PALETTE[number % len(PALETTE)], label=f"model {model}"
-            )
-            axes.bar_label(bars, padding=3, fontsize=8.5)
-        axes.set_yticks(places, [name.replace("_", " ") for name in names])
-        axes.invert_yaxis()
-        axes.grid(False, axis="y")
-        axes.margins(x=0.08, y=0.02)
-        axes.set_xlabel("features that fire on the group's words")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=len(features))
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-        return figure
 
 
 def _group_names(by_model: Mapping[str, Mapping[str, object]]) -> list[str]:

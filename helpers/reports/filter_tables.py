@@ -1,12 +1,8 @@
-"""What filters removed, as tables and as a figure."""
+"""What filters removed, as tables."""
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from helpers.matching import FilterReport, FilterStep
-from helpers.reports.style import BLUE, GREY, new_figure, styled
 from helpers.reports.tables import table
 
 
@@ -47,35 +43,6 @@ def removed_table(step: FilterStep, *, names: tuple[str, str], caption: str = ""
     }
     shown = f"{step.name}: {len(step.removed)} of the {step.n_removed:,} removed pairs"
     return table(rows, caption=caption or shown)
-
-
-def filter_figure(report: FilterReport, *, title: str = "") -> Figure:
-    """A bar a filter: how many pairs it kept and how many it removed.
-
-    Raises:
-        ValueError: no filter was applied.
-    """
-    _require_steps(report)
-    kept, removed = (np.array([getattr(step, name) for step in report.steps]) for name in ("n_after", "n_removed"))
-    places = np.arange(len(report.steps))
-    with styled():
-        figure, (axes,) = new_figure(height=1.1 + 0.42 * len(places))
-        axes.barh(places, kept, color=BLUE, label="kept")
-        axes.barh(places, removed, left=kept, color=GREY, hatch="//", edgecolor="white", label="removed")
-        axes.set_yticks(places, [step.name for step in report.steps])
-        axes.invert_yaxis()
-        axes.grid(False, axis="y")
-        for place, step in zip(places, report.steps, strict=True):
-            axes.annotate(
-                f"\u2212{step.n_removed:,}", (step.n_before, place), xytext=(4, 0), textcoords="offset points",
-                va="center", fontsize=9,
-            )  # fmt: skip
-        axes.set_xlim(0, max(1, report.steps[0].n_before) * 1.12)
-        axes.set_xlabel("pairs of features")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-        return figure
 
 
 def _require_steps(report: FilterReport) -> None:

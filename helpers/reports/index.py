@@ -32,7 +32,7 @@ from helpers.storage import atomic_folder, read_json
 logger = logging.getLogger(__name__)
 
 NOTEBOOK = "executed.ipynb"
-MOST_CARDS = 6  # a notebook with more headline numbers in all its runs has them in a table that opens
+MOST_CARDS = 8  # a notebook with more headline numbers in all its runs has them in a table that opens
 
 
 @dataclass

@@ -15,7 +15,7 @@ from helpers.corpus import TokenBatch
 from helpers.features import Context, TopExamples, example_contexts
 from helpers.matching import FeaturePairs, OneSided, PairAgreement
 from helpers.matching.meanings import Meanings
-from helpers.reports.tables import PairRow, examples_table, pairs_table
+from helpers.reports.tables import PairRow, examples_table, pairs_table, table
 
 Rows = dict[str, dict[str, str]]
 NO_BREAK = "\u00a0"
@@ -37,6 +37,24 @@ def matching_rows(matchings: Mapping[str, FeaturePairs], *, min_corr: float) -> 
         }
         for name, pairs in matchings.items()
     }
+
+
+def alignment_table(report: Mapping[str, float], names: tuple[str, str]) -> str:
+    """What two samples of tokens that were cut differently have in common, one row a dictionary.
+
+    Args:
+        report: of `AlignedRows`.
+    """
+    rows = {
+        f"dictionary {name}": {
+            "tokens a unit": f"{report[f'tokens_per_unit_{side}']:.2f}",
+            "tokens in no unit": f"{report[f'lost_share_{side}']:.1%}",
+            "documents left out": f"{report[f'n_documents_only_{side}']:,}",
+        }
+        for side, name in zip("ab", names, strict=True)
+    }
+    caption = f"{report['n_units']:,} units in the {report['n_documents']:,} documents that both have; "
+    return table(rows, caption=f"{caption}{report['share_one_to_one']:.0%} of them are one token in both")
 
 
 def scored_rows(checks: Mapping[str, Mapping[str, PairAgreement]]) -> Rows:

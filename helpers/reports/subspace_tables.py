@@ -21,12 +21,12 @@ _NOTHING = "–"
 def subspace_table(scores: SubspaceTable, pair: str, *, measure: str, caption: str = "") -> str:
     """A row a group of one layer pair under one measure: the score, its nulls, and what it rests on.
 
-    Columns "one pair a word" and "without" tell what single words carry; "other matched pairs" is specificity.
+    Columns "one pair a word" and "without a word" tell what single words carry; "other matched pairs" is specificity.
     Raises:
         ValueError: the layer pair or the measure is not in the table.
     """
     rows = {
-        row.score.group: _row(row, ", ".join(scores.found_by(row.score.group, pair)))
+        _short(row.score.group): _row(row, ", ".join(scores.found_by(row.score.group, pair)))
         for row in scores.rows
         if row.pair == pair and row.score.measure == measure
     }
@@ -38,7 +38,9 @@ def subspace_table(scores: SubspaceTable, pair: str, *, measure: str, caption: s
 def failure_table(scores: SubspaceTable, pair: str, *, reference: str, caption: str = "") -> str:
     """A row a group that was not found in a layer pair, with the reason; a sentence if all were found."""
     failed = [group for group in scores.groups if scores.of(group, pair) and not scores.found_by(group, pair)]
-    rows = {group: {"why it is not found": scores.explain(group, pair, reference=reference)} for group in failed}
+    rows = {
+        _short(group): {"why it is not found": scores.explain(group, pair, reference=reference)} for group in failed
+    }
     return table(rows or {"every group": {"why it is not found": "all were found"}}, caption=caption)
 
 
@@ -48,7 +50,7 @@ def rate_table(rates: Mapping[str, Mapping[str, RejectionRate]], *, caption: str
     for name, by_measure in rates.items():
         row = {measure: rate.as_text() for measure, rate in by_measure.items()}
         bounds = [rate.bound for rate in by_measure.values() if rate.bound is not None]
-        rows[name] = row | {"false alarms stay below": f"{max(bounds):.1%}" if bounds else _NOTHING}
+        rows[name] = row | {"a valid test has at most": f"{max(bounds):.1%}" if bounds else _NOTHING}
     return table(rows, caption=caption)
 
 
@@ -95,17 +97,20 @@ def group_cards(
 def _row(row: SubspaceRow, found_by: str) -> dict[str, str]:
     score, drop = row.score, row.score.largest_drop
     return {
-        "features": f"{score.n_features_a} and {score.n_features_b}",
-        "pairs": str(score.n_pairs),
+        "pairs (features)": f"{score.n_pairs} ({score.n_features_a}, {score.n_features_b})",
         "same word": f"{score.same_word_share:.0%}",
         "score": _value(score.shuffled.score),
-        "calibrated": _value(score.shuffled.calibrated),
         "p, corrected": _NOTHING if row.p_corrected is None else f"{row.p_corrected:.2g}",
         "one pair a word": _test(score.one_a_word),
-        "without": _NOTHING if drop is None else f"{_value(drop[1].calibrated)} ({drop[0]})",
+        "without a word": _NOTHING if drop is None else f"{_value(drop[1].score)} ({drop[0]})",
         "other matched pairs": _test(score.specificity, chance=True),
-        "above chance by": found_by or "nothing",
+        "found by": _short(found_by) or "nothing",
     }
+
+
+def _short(names: str) -> str:
+    """Names that may be broken into lines."""
+    return names.replace("_", " ")
 
 
 def _value(value: float | None) -> str:

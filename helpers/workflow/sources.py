@@ -36,7 +36,8 @@ NOT_COUNTED = (
 ALWAYS_COUNTED = ("helpers.workflow.session",)
 DATA_FOLDER = "params/data"
 _LONGEST_NAME = 200  # longer texts in code are prose
-_PATH_KEYS = ("path", "folder", "name", "name_or_path")  # a Hub name is no file here and counts as a parameter only
+# A Hub name is no file here and counts as a parameter only.
+_PATH_KEYS = ("path", "folder", "name", "name_or_path", "concepts", "explanations")
 _LARGE_FILE_BYTES = 1 << 26
 
 
@@ -180,7 +181,7 @@ def _files(path: Path) -> set[Path]:
 def _path_values(values: Any, key: str = "") -> Iterator[str]:
     if isinstance(values, Mapping):
         for name, value in values.items():
-            yield from _path_values(value, name)
+            yield from _path_values(value, key if key in _PATH_KEYS else name)
     elif isinstance(values, list):
         for value in values:
             yield from _path_values(value, key)

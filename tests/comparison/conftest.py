@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -11,6 +15,17 @@ from helpers.matching import match_features
 from tests.activations.conftest import write_store
 
 N_TOKENS, D_SAE, N_SHARED, D_A, D_B = 2000, 120, 60, 6, 5
+
+
+@dataclass
+class Left:
+    """A result of an earlier notebook."""
+
+    params: dict[str, Any]
+    artifacts: dict[str, Path] = field(default_factory=dict)
+
+    def artifact(self, name: str) -> Path:
+        return self.artifacts[name]
 
 
 def make_spaces(folder, *, alike: bool, seed: int = 0) -> MatchedSpaces:

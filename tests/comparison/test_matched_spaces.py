@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -16,20 +12,10 @@ from helpers.matching import match_features
 from helpers.saes import SaeReference, load_sae
 from helpers.saes.neurons import DIRECTIONS_FILE
 from tests.activations.conftest import random_activations, small_sae, write_store
+from tests.comparison.conftest import Left
 from tests.matching.conftest import pair_set
 
 D_SAE = 40
-
-
-@dataclass
-class Left:
-    """A result of an earlier notebook."""
-
-    params: dict[str, Any]
-    paths: dict[str, Path] = field(default_factory=dict)
-
-    def artifact(self, name: str) -> Path:
-        return self.paths[name]
 
 
 @pytest.fixture

@@ -7,7 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from helpers.features import build_words, describe_features, export_features, read_answer, read_neuronpedia
+from helpers.features import (
+    build_words,
+    describe_features,
+    export_features,
+    read_answer,
+    read_explanations,
+    read_neuronpedia,
+)
 from helpers.features.explanations import _check_width
 from tests.features.conftest import batch_of
 from tests.features.test_labels import store_of
@@ -185,3 +192,12 @@ def test_neuronpedia_files_of_several_layers(tmp_path, table):
     path.write_text("[]")
     with pytest.raises(ValueError, match="found nothing"):
         read_neuronpedia(path, table)
+
+
+def test_either_kind_of_file_is_known_by_what_it_holds(tmp_path, table):
+    ours = read_explanations(answer(tmp_path / "a.json", table, (0, "kings")), table)
+    theirs = read_explanations(neuronpedia(tmp_path / "n.json", (1, "words")), table)
+    assert (ours.labels(), ours.source) == ({0: "kings"}, "a reader")
+    assert theirs.labels() == {1: "words"} and theirs.source.startswith("Neuronpedia")
+    with pytest.raises(ValueError, match="other tokens"):
+        read_explanations(answer(tmp_path / "b.json", table, (0, "x"), tokens_fingerprint="0"), table)

@@ -62,6 +62,8 @@ def test_every_step_counts_and_shows_what_it_removed():
     assert report.messages[0].endswith("removed 1 of 4 pairs")
     assert report.messages[2].endswith("removed nothing, all 2 pairs stay")
     assert report.pairs.settings["filters"] == [step.name for step in report.steps]
+    assert [found.n_pairs for found in report.after] == [step.n_after for step in report.steps]
+    assert report.after[-1] is report.pairs
 
 
 def test_no_filters_and_no_pairs():

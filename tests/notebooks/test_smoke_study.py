@@ -1,5 +1,6 @@
 """The whole flow on real input at a small size: every notebook runs, and its results mean what they claim."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import yaml
 
 from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
+from helpers.features import WordTable
 from helpers.matching import FeaturePairs, match_features
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +101,42 @@ def test_maps_are_judged_and_linked(smoke_study):
     assert (smoke_study.folder / "report" / "pages" / "07_feature_maps.main.linked_map.html").is_file()
 
 
+def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
+    """So small a study has few features a group; what must hold at any size are the controls, and found beside truth."""
+    result = smoke_study.result("06_semantic_subspaces", "main")
+    metrics = result.metrics
+    assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
+    assert metrics["n_found_words"] >= 1
+    precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
+    assert len(precisions) > 5 and np.mean(precisions) > 0.4
+    rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
+    assert all((row["p_value"] is None) == (row["undefined"] is not None) for row in rows)
+    assert min(row["p_value"] for row in rows if row["p_value"] is not None) >= 1 / (
+        1 + result.params["n_permutations"]
+    )
+
+
+def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
+    """Its words are in pieces; rows are the units that both models have whole, in all notebooks that read the pairs."""
+    matching = smoke_study.result("04_match_features", "a_c")
+    metrics = matching.metrics
+    assert (
+        0.5 < metrics["share_one_to_one"] < 0.95 and metrics["tokens_per_unit_b"] > 1.1 > metrics["tokens_per_unit_a"]
+    )
+    assert max(metrics["lost_share_a"], metrics["lost_share_b"]) < 0.05
+    a, c = (ActivationStore.open(matching.artifact("units") / side, verify=True) for side in "ab")
+    assert a.n_tokens == c.n_tokens == metrics["n_units"] and np.array_equal(a.token_ids, c.token_ids)
+    assert metrics["n_pairs_above"] > 20 and metrics["chance_corr_99"] < 0.3
+    for score in ("same_concept", "same_top_tokens"):
+        assert metrics[score] > 3 * metrics[f"{score}_null"] and metrics[f"{score}_unseen"] > 0.7 * metrics[score]
+    compared = smoke_study.result("05_compare_spaces", "a_c")
+    assert compared.metrics["tokens"][-1] == metrics["n_units"]
+    assert compared.metrics["n_pairs_by_tokens"][-1] == compared.metrics["n_pairs"] == metrics["n_pairs_above"]
+    assert compared.metrics["rsa"] > compared.metrics["rsa_null_mean"] and compared.metrics["rsa_p"] < 0.05
+    families = smoke_study.result("17_feature_families", "a_c").metrics
+    assert families["n_pairs"] == metrics["n_pairs_above"] and families["children_b"] > 0
+
+
 def test_families_are_kept_beyond_chance(smoke_study):
     metrics = smoke_study.result("17_feature_families", "main").metrics
     assert metrics["children_a"] > 10 and metrics["children_b"] > 10 and metrics["children_shuffled"] == 0
@@ -109,7 +148,7 @@ def test_families_are_kept_beyond_chance(smoke_study):
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
     report = smoke_study.folder / "report" / "index.html"
     assert smoke_study.output.rstrip().endswith(f"report: {report}")
-    assert "Matched features: same concept" in smoke_study.output
+    assert "Matched features of a and b: same concept" in smoke_study.output
     page = report.read_text(encoding="utf-8")
     assert "Smoke test: the demo study, small" in page and "have no result" not in page
 
@@ -151,6 +190,23 @@ def test_a_notebook_runs_alone_with_papermill(smoke_study, tmp_path):
     assert alone["rsa"] == pytest.approx(main["rsa"], abs=1e-12)
 
 
+def test_a_balanced_sample_and_its_export(smoke_study, tmp_path):
+    """Sentences with chosen words only; what is to be labelled is exported."""
+    settings = ["-p", "study", "smoke", "-p", "runs_folder", str(smoke_study.runs_folder), "-p", "run", "balanced"]
+    words = ["Monday", "dog", "happy"]
+    path = tmp_path / "balanced.yaml"
+    path.write_text(
+        yaml.safe_dump({"only_words": words, "max_samples": 30, "dictionaries": ["a"], "kind": "feature_acts"})
+    )
+    papermill_alone("03_save_activations", tmp_path / "out.ipynb", *settings, "-f", str(path))
+    result = smoke_study.result("03_save_activations", "balanced")
+    found = WordTable.load(result.artifact("words"))
+    counts = [sum(found.words[number] == word for number in found.word_ids) for word in words]
+    assert min(counts) >= 30 and found.n_tokens < 30 * len(words) * 40  # sentences of the story world are short
+    exported = json.loads(result.artifact("to_label_a").read_text(encoding="utf-8"))
+    assert exported["d_sae"] == smoke_study.result("02_train_saes", "a").params["d_sae"] and exported["features"]
+
+
 def test_the_readme_commands_work(smoke_study, tmp_path):
     """Every command line of the README, with the smoke study in place of the demo and nothing left to run."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -162,7 +218,12 @@ def test_the_readme_commands_work(smoke_study, tmp_path):
         words = line.replace("demo", "smoke").split()
         if words[0] == "make":
             done = subprocess.run(
-                ["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+                ["make", "--dry-run", line.split()[1]],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
             )
             assert done.returncode == 0, f"{line}: {done.stderr}"
         elif words[:3] == ["python", "-m", "helpers"]:

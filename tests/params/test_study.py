@@ -216,13 +216,36 @@ def test_the_registry_names_parameters_and_earlier_notebooks_only(tmp_path, cont
     for name, entry in NOTEBOOKS.items():
         assert set(entry.reads) | set(entry.members) <= set(entry.params.model_fields)
         assert all(order.index(source) <= order.index(name) for source in entry.reads.values())
-        for key, (reading, listing) in entry.members.items():
-            assert key != reading
-            assert listing in NOTEBOOKS[entry.reads[reading]].params.model_fields
+        for key, (readings, listing) in entry.members.items():
+            assert key not in readings
+            assert all(listing in NOTEBOOKS[entry.reads[reading]].params.model_fields for reading in readings)
     assert runs_read("03_save_activations", study.params("03_save_activations", "main").model_dump()) == [
         ("dictionaries", "02_train_saes", "a"),
         ("dictionaries", "02_train_saes", "b"),
     ]
+
+
+def test_the_second_dictionary_is_one_of_the_run_that_holds_it(tmp_path, content):
+    """Trap: with activations_b, dictionary_b was still looked for in the first run."""
+    content["notebooks"]["03_save_activations"]["runs"]["other"] = {
+        "dictionaries": ["b"], "corpus": {"kind": "story_world"},
+    }  # fmt: skip
+    content["notebooks"]["03_save_activations"]["runs"]["main"]["dictionaries"] = ["a"]
+    matching = content["notebooks"]["04_match_features"]["runs"]["main"]
+    matching["activations_b"] = "other"
+    study = load_study(write(tmp_path, content))
+    read = runs_read("04_match_features", study.params("04_match_features", "main").model_dump())
+    assert [run for _, _, run in read] == ["main", "other"]
+    for changed, message in (
+        ({"dictionary_a": "b", "dictionary_b": "a"}, "dictionary_b: 'a' is not among the dictionaries of 03_save_activations/other"),
+        ({"dictionary_a": "b", "dictionary_b": "a"}, "dictionary_a: 'b' is not among the dictionaries of 03_save_activations/main"),
+        ({"activations_b": "othr"}, "activations_b: 03_save_activations has no run 'othr'; did you mean 'other'?"),
+        ({"activations_b": ""}, "dictionary_b: 'b' is not among the dictionaries of 03_save_activations/main"),
+    ):  # fmt: skip
+        kept = dict(matching)
+        matching.update(changed)
+        assert any(message in line for line in problems(tmp_path, content))
+        matching.update(kept)
 
 
 def test_parameters_are_plain_json(tmp_path, content):

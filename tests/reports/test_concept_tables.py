@@ -8,8 +8,8 @@ import pytest
 from helpers.features import ConceptFeatures, ConceptGroup, TruthScore
 from helpers.matching import FilterReport, FilterStep, RemovedPair
 from helpers.matching.pairs import make_pairs
-from helpers.reports.concept_tables import group_figure, group_table, truth_table
-from helpers.reports.filter_tables import filter_figure, filter_table, removed_table
+from helpers.reports.concept_tables import group_table, truth_table
+from helpers.reports.filter_tables import filter_table, removed_table
 
 PAIRS = make_pairs(
     np.array([0]), np.array([0]), np.array([0.5]), settings={"d_sae_a": 1, "d_sae_b": 1, "direction": "b_to_a"}
@@ -19,6 +19,7 @@ REPORT = FilterReport(
     PAIRS,
     (FilterStep("marks", 1200, 200, (REMOVED,)), FilterStep("one to one", 1000, 0, ()), FilterStep("marks", 1000, 1000, (REMOVED,)),
      FilterStep("rare", 0, 0, ())),
+    (PAIRS,) * 4,
 )  # fmt: skip
 
 
@@ -41,15 +42,6 @@ def test_removed_pairs_are_shown_and_escaped():
     assert "0, nothing to show" in removed_table(REPORT.steps[1], names=("a", "b"))
 
 
-def test_the_filter_figure_shows_counts():
-    figure = filter_figure(REPORT, title="Filters")
-    (axes,) = figure.axes
-    widths = [bar.get_width() for bar in axes.patches]
-    assert widths == [1000, 1000, 0, 0, 200, 0, 1000, 0]
-    assert [text.get_text() for text in axes.texts] == ["\u2212200", "\u22120", "\u22121,000", "\u22120"]
-    assert "features" in axes.get_xlabel()
-
-
 def test_groups_are_shown_for_every_model():
     by_model = {
         "a": {"royal_family": features(5, "king", "king", "queen", "prince", "duke")},
@@ -58,9 +50,6 @@ def test_groups_are_shown_for_every_model():
     html = group_table(by_model)
     for text in ("features in a", ">5<", "king 2, queen 1, prince 1 and 1 more", "no word", ">4<"):
         assert text in html
-    (axes,) = group_figure(by_model).axes
-    assert [bar.get_width() for bar in axes.patches] == [5, 0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["royal family"]
 
 
 def test_the_truth_table_never_shows_nan():
@@ -71,11 +60,10 @@ def test_the_truth_table_never_shows_nan():
 
 
 def test_bad_input():
-    empty = FilterReport(PAIRS, ())
-    for show in (filter_table, filter_figure):
-        with pytest.raises(ValueError, match="no filter was applied"):
-            show(empty)
-    for show in (group_table, group_figure, truth_table):
+    empty = FilterReport(PAIRS, (), ())
+    with pytest.raises(ValueError, match="no filter was applied"):
+        filter_table(empty)
+    for show in (group_table, truth_table):
         with pytest.raises(ValueError, match="at least one model with at least one group"):
             show({})
         with pytest.raises(ValueError, match="every model needs the same groups; 'b' has"):

@@ -127,7 +127,7 @@ def test_only_marked_figures_are_on_the_front_page(study):
 
 
 def test_a_notebook_with_very_many_numbers_has_them_in_a_table_that_opens(study):
-    for number in range(7):
+    for number in range(9):
         add_stage(
             study,
             "02_train_saes",
@@ -136,7 +136,7 @@ def test_a_notebook_with_very_many_numbers_has_them_in_a_table_that_opens(study)
         )
     page = report(study)
     cards, more = page.index('class="cards"'), page.index('class="more"')
-    assert all(more < page.index(f"SAE {number}<") for number in range(7))
+    assert all(more < page.index(f"SAE {number}<") for number in range(9))
     assert cards < page.index("number of 05_compare_spaces") < more
 
 

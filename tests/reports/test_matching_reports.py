@@ -12,7 +12,7 @@ from helpers.matching import OneSided, agreement, correlation_bands
 from helpers.matching.meanings import Meanings
 from helpers.nulls import compare_at_equal_rows, correct_tests, permutation_test
 from helpers.reports import matching_tables, table
-from helpers.reports.comparison_tables import ceiling_place, ceiling_rows, variance_rows, verdict_rows
+from helpers.reports.comparison_tables import ceiling_place, ceiling_rows, step_rows, variance_rows, verdict_rows
 from helpers.reports.matching_figures import agreement_heatmap, shares_by_band
 from helpers.reports.style import BLUE
 from helpers.reports.survival_figure import survival_chart
@@ -28,6 +28,18 @@ def pairs():
 def meanings():
     tokens_a = np.array([[1, 1], [2, 2], [3, 3], [4, 9], [0, 0]])
     return Meanings(tokens_a, np.array([[1, 1], [7, 7], [7, 7], [4, 8]]), np.array([*"xyzxz"]), np.array([*"xyzx"]))
+
+
+def test_the_alignment_table_shows_both_sides():
+    report = {
+        "n_units": 12_875, "share_one_to_one": 0.727, "tokens_per_unit_a": 1.005, "tokens_per_unit_b": 1.549,
+        "lost_share_a": 0.001, "lost_share_b": 0.25, "n_documents": 105, "n_documents_only_a": 58, "n_documents_only_b": 0,
+    }  # fmt: skip
+    html = matching_tables.alignment_table(report, ("wide", "narrow"))
+    first, second = html.split("dictionary wide")[1].split("dictionary narrow")
+    assert [text in first for text in ("1.00", "0.1%", "58", "1.55")] == [True, True, True, False]
+    assert all(text in second for text in ("1.55", "25.0%", ">0<"))
+    assert "12,875 units in the 105 documents that both have; 73% of them are one token in both" in html
 
 
 def rows_in_space(rng, n, noise):
@@ -168,6 +180,16 @@ def test_kept_variance_is_shown_with_its_components():
 
 def marks(axes):
     return [line for line in axes.lines if line.get_marker() in ("o", "s", "D")]
+
+
+def test_a_comparison_after_every_step():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 4))
+    tests = [permutation_test(x[:n], x[:n], measure="rsa", n_permutations=39) for n in (40, 12, 2)]
+    rows = step_rows(["1. all", "2. some", "3. two"], {"rsa": tests})
+    assert [row["pairs"] for row in rows.values()] == ["40", "12", "2"]
+    assert rows["1. all"]["rsa"].replace("\u00a0", " ") == "1.000 (1.000*)"
+    assert rows["3. two"]["rsa"] == "too few pairs"
 
 
 def test_the_survival_chart_fills_the_marks_that_survive(results):

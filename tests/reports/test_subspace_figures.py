@@ -38,7 +38,7 @@ def test_rates_stand_beside_their_bounds():
     dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
     bounds = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "|"]
     assert dots == [0.8, 0.9]
-    assert bounds == pytest.approx([0.05 + 3 * np.sqrt(0.0475 / 10)] * 2)
+    assert bounds == [rates["true groups"]["rsa"].bound] * 2 == [0.3, 0.3]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["true groups", "no test"]
 
 

@@ -52,6 +52,13 @@ def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project
     assert {name.split("/")[0] for name in inputs} == set(NOTEBOOKS)
 
 
+def test_a_matching_of_two_tokenizers_reads_both_samples(tmp_path):
+    study = load_study(PROJECT_ROOT / "params" / "studies" / "smoke.yaml", runs_folder=str(tmp_path))
+    inputs = planned_inputs(study)
+    assert inputs == registered_inputs(study)
+    assert inputs["04_match_features/a_c"] == {"03_save_activations/main", "03_save_activations/c"}
+
+
 def test_every_layer_pair_of_the_grid_is_a_job_of_its_own(tmp_path):
     study = load_study(PROJECT_ROOT / "params" / "studies" / "grid.yaml", runs_folder=str(tmp_path))
     inputs = planned_inputs(study)

@@ -8,7 +8,7 @@ import json
 import nbformat
 import pytest
 
-from helpers.params import LanguageModelParams, TrainSaeParams
+from helpers.params import LanguageModelParams, SaveActivationsParams, SemanticSubspacesParams, TrainSaeParams
 from helpers.workflow.sources import module_files, notebook_cells, stage_sources
 
 CORPUS = {"kind": "story_world"}
@@ -121,6 +121,18 @@ def test_files_that_the_parameters_name_count(project, tmp_path):
     (texts / "one.txt").write_text("two")
     after = stage_sources("01_language_models", params)
     assert {name for name in after if after[name] != before[name]} == {str(texts / "one.txt")}
+
+
+def test_files_of_labels_and_word_groups_count(project, tmp_path):
+    labels, groups = tmp_path / "labels.json", tmp_path / "groups.yaml"
+    save = SaveActivationsParams(dictionaries=["a"], corpus={"kind": "story_world"}, explanations={"a": str(labels)})
+    group = SemanticSubspacesParams(activations=["main"], pairs={"x": ["a", "b"]}, concepts=str(groups))
+    for path, stage, params in ((labels, "03_save_activations", save), (groups, "06_semantic_subspaces", group)):
+        path.write_text("one")
+        before = stage_sources(stage, params)
+        path.write_text("two")
+        after = stage_sources(stage, params)
+        assert {name for name in after if after[name] != before.get(name)} == {str(path)}
 
 
 def test_data_files_that_the_code_names_count(project, params, package):
