@@ -160,7 +160,7 @@ def lay_out(
     """
     path = {side: folder / f"{rows.space}_{n_components}d_{side}.npz" if folder else None for side in "ab"}
     a = embed(rows.rows_a, ids=rows.ids_a, n_components=n_components, seed=seed, path=path["a"], **settings)
-    anchors = {"ids_own": rows.pairs.ids_b, "ids_reference": rows.pairs.ids_a}
+    anchors: dict[str, Any] = {"ids_own": rows.pairs.ids_b, "ids_reference": rows.pairs.ids_a}
     b = embed_along(rows.rows_b, a, ids=rows.ids_b, seed=seed, path=path["b"], **anchors, **settings)
     faithful = (
         map_faithfulness(part, placed.points, k=k, seed=seed) for part, placed in ((rows.rows_a, a), (rows.rows_b, b))
@@ -246,7 +246,7 @@ def alignment_steps(
     mine, theirs = pairs.ids_b, pairs.ids_a
 
     def along(others: np.ndarray) -> Embedding:
-        anchors = {"ids_own": mine[~held_out], "ids_reference": others}
+        anchors: dict[str, Any] = {"ids_own": mine[~held_out], "ids_reference": others}
         return embed_along(rows.rows_b, maps.a, ids=rows.ids_b, seed=seed, **anchors, **settings)
 
     def distance(placed: Embedding, chosen: np.ndarray) -> PartnerDistance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def group_panels(
                 _scatter(panel, place[labels == group], s=SIZE * 1.6, label=group, **style)
             panel.set_title(f"{name}: {len(place):,} features")
         for i, j, label in pairs if flat else ():
-            _tie(figure, axes, points[0][i], points[1][j], label)
+            _tie(figure, axes, tuple(points[0][i]), tuple(points[1][j]), label)
         handles, texts = axes[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=6, markerscale=1.8, fontsize=8.5)
         figure.suptitle(title)
@@ -125,13 +126,15 @@ def _check(points: Sequence[np.ndarray], values: Sequence, names: Sequence[str])
             raise ValueError(f"map '{name}' has {len(place)} points and {len(side)} values; pass one each")
 
 
-def _panels(flat: bool) -> tuple[Figure, list[Axes]]:
-    size = {"width": 10.4, "height": 5.9}
+def _panels(flat: bool) -> tuple[Figure, list[Any]]:
+    """Two axes without ticks, of three dimensions if not flat (which matplotlib's types do not know)."""
+    size: dict[str, Any] = {"width": 10.4, "height": 5.9}
     if flat:
         figure, axes = new_figure(n_columns=2, **size)
     else:
         figure, axes = new_figure(n_columns=2, **size, subplot_kw={"projection": "3d"})
-    for panel in axes:
+    panels: list[Any] = list(axes)
+    for panel in panels:
         # Places on a map have no unit, and its axes no meaning.
         panel.set(xticks=[], yticks=[])
         if flat:
@@ -140,14 +143,14 @@ def _panels(flat: bool) -> tuple[Figure, list[Axes]]:
         else:
             panel.set_zticks([])
             panel.view_init(elev=18, azim=-60)
-    return figure, axes
+    return figure, panels
 
 
 def _scatter(panel: Axes, place: np.ndarray, **style) -> PathCollection:
     return panel.scatter(*place.T, linewidths=0, alpha=0.85, rasterized=True, **style)
 
 
-def _tie(figure: Figure, axes: list[Axes], first: np.ndarray, second: np.ndarray, label: str) -> None:
+def _tie(figure: Figure, axes: list[Any], first: tuple[float, float], second: tuple[float, float], label: str) -> None:
     line = ConnectionPatch(
         first, second, "data", "data", axesA=axes[0], axesB=axes[1], color=GREY, linewidth=0.9, alpha=0.8
     )

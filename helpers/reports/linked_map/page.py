@@ -38,7 +38,7 @@ def save_linked_map(content: LinkedMap, path: str | Path) -> None:
         partial.write_text(linked_map_html(content), encoding="utf-8")
 
 
-def embedded_map(content: LinkedMap, *, height: int = 860) -> str:
+def embedded_map(content: LinkedMap, *, height: int = 1080) -> str:
     """The page as a frame for a notebook's output: works in JupyterLab, in Colab and in a rendered page without network.
 
     Args:
