@@ -32,11 +32,12 @@ OPTIONS = (
     "--remote-allow-origins=*",
 )
 PATIENCE = 60.0  # seconds
+NO_CHROMIUM = "no Chromium on this machine; get it with: apt-get install chromium"
 #: Marks of every test that needs the browser.
 IN_BROWSER = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; get it with: apt-get install chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
 
 

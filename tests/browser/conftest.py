@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.chromium import CHROMIUM, open_browser
+from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
 from tests.browser.map_page import MapPage
 from tests.browser.maps import small_map
 
@@ -12,7 +12,7 @@ from tests.browser.maps import small_map
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
+        pytest.skip(NO_CHROMIUM)
     with open_browser(tmp_path_factory.mktemp("browser")) as page:
         yield page
 
