@@ -238,6 +238,9 @@ def alignment_steps(
     Returns:
         Step -> distance. Held-out pairs took no part in the alignment; of the last step, neither did any true pair: its
         anchors are wrong partners, and what they bring together is an artefact of the method.
+    Notes:
+        How a whole map happens to lie is one throw that all pairs share and that shuffles of the pairs do not vary, so a
+        map by itself, or along wrong partners, may lie significantly near or far. Compare steps with each other.
     """
     rows, pairs = maps.rows, maps.rows.pairs
     free = embed(rows.rows_b, ids=rows.ids_b, n_components=maps.a.points.shape[1], seed=seed, **settings)

@@ -29,6 +29,7 @@ from helpers.features.pair_cards import PairCard, pair_cards
 from helpers.features.point_groups import feature_groups
 from helpers.features.search import FeatureIndex, FoundFeatures
 from helpers.features.word_borders import split_words
+from helpers.features.word_truth import concepts_above, effective_number, known_words, narrowest_concepts
 from helpers.features.words import WordTable, build_words
 
 __all__ = [
@@ -54,20 +55,24 @@ __all__ = [
     "build_words",
     "concept_features",
     "concept_mass",
+    "concepts_above",
     "context_text",
     "context_texts",
     "control_group",
     "describe_features",
+    "effective_number",
     "example_contexts",
     "export_features",
     "feature_cards",
     "feature_columns",
     "feature_groups",
     "known_concepts",
+    "known_words",
     "listed_tokens",
     "load_concepts",
     "logit_effects",
     "majority_concepts",
+    "narrowest_concepts",
     "one_sided_groups",
     "pair_cards",
     "partners_of",

@@ -49,9 +49,9 @@ class KnownConcepts:
         known = [*self.names, *self.parents.values()]
         for name in sorted(names - set(known)):
             raise ValueError(f"unknown concept '{name}'{near_key(name, list(dict.fromkeys(known)))}")
-        return frozenset(concept for concept in self.names if names & set(self._line(concept)))
+        return frozenset(concept for concept in self.names if names & set(self.line(concept)))
 
-    def _line(self, concept: str) -> list[str]:
+    def line(self, concept: str) -> list[str]:
         """The concept, its kind, the kind's kind and so on."""
         line = [concept]
         while (parent := self.parents.get(line[-1])) and parent not in line:

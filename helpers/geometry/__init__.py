@@ -17,8 +17,23 @@ from helpers.geometry.family_tests import (
 from helpers.geometry.firing import FiringRows, firing_rows
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
+from helpers.geometry.planted_splitting import PlantedSplitting, planted_splitting
+from helpers.geometry.splitting import Clashes, Splitting, find_splitting, sibling_clashes
+from helpers.geometry.splitting_chance import (
+    LinkThresholds,
+    SplitsByChance,
+    link_thresholds,
+    random_directions,
+    split_features,
+    splits_by_chance,
+)
+from helpers.geometry.splitting_tests import children_inside, families_of_one_kind
+from helpers.geometry.splitting_tree import first_ids, routes_agree, splitting_forest
+from helpers.geometry.width_links import WidthLinks, WidthPair, open_widths, width_links
+from helpers.geometry.width_steps import WidthStep, meaning_tests, width_step, width_steps
 
 __all__ = [
+    "Clashes",
     "CofiringPairs",
     "CoverThreshold",
     "Embedding",
@@ -26,9 +41,17 @@ __all__ = [
     "FeatureForest",
     "FiringRows",
     "KeptFamilies",
+    "LinkThresholds",
     "NearestRows",
     "PartnerDistance",
     "PlantedFamilies",
+    "PlantedSplitting",
+    "SplitsByChance",
+    "Splitting",
+    "WidthLinks",
+    "WidthPair",
+    "WidthStep",
+    "children_inside",
     "cofiring_communities",
     "cofiring_pairs",
     "compare_families",
@@ -38,17 +61,33 @@ __all__ = [
     "embed_along",
     "embed_together",
     "families_kept",
+    "families_of_one_kind",
     "family_forest",
     "family_members",
+    "find_splitting",
     "firing_rows",
+    "first_ids",
     "implied_firings",
+    "link_thresholds",
     "map_faithfulness",
+    "meaning_tests",
     "nearest_rows",
+    "open_widths",
     "partner_distance",
     "planted_families",
+    "planted_splitting",
+    "random_directions",
     "relations_kept",
     "relatives_alike",
+    "routes_agree",
     "shuffled_firings",
+    "sibling_clashes",
+    "split_features",
+    "splits_by_chance",
+    "splitting_forest",
     "turn_onto",
+    "width_links",
+    "width_step",
+    "width_steps",
     "words_gathered",
 ]

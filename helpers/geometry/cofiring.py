@@ -163,6 +163,24 @@ def firing_counts(acts: Any) -> np.ndarray:
     return np.bincount(acts.indices, minlength=acts.shape[1]).astype(np.int64)
 
 
+def joint_firings(jaccard: np.ndarray, n_first: np.ndarray, n_second: np.ndarray) -> np.ndarray:
+    """Tokens on which both features of a pair fire, int64, from their Jaccard index and how often each fires."""
+    # jaccard = t / (n_first + n_second - t), solved for t, which is a whole number.
+    return np.rint(jaccard * (n_first + n_second) / (1 + jaccard)).astype(np.int64)
+
+
+def cover_beyond_chance(
+    together: np.ndarray, n_covered: np.ndarray, n_covering: np.ndarray, *, n_tokens: int
+) -> np.ndarray:
+    """Share of one feature's tokens on which another fires, chance taken out: 1 = on all, 0 = as often as anywhere.
+
+    Shapes:
+        broadcast against each other; n_covered at least 1, n_covering below n_tokens.
+    """
+    density = n_covering / n_tokens
+    return (together / n_covered - density) / (1 - density)
+
+
 def _pairs_of_block(
     jaccard: np.ndarray, rarer: np.ndarray, wider: np.ndarray, counts: np.ndarray, n_tokens: int, min_cover: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -171,10 +189,7 @@ def _pairs_of_block(
     later = columns > rows  # `rarer` are the first of `wider`
     rows, columns = rows[later], columns[later]
     n_rarer, n_wider = counts[rarer[rows]], counts[wider[columns]]
-    value = jaccard[rows, columns]
-    # jaccard = t / (n_rarer + n_wider - t), solved for t, which is a whole number.
-    together = np.rint(value * (n_rarer + n_wider) / (1 + value)).astype(np.int64)
-    density = n_wider / n_tokens
-    cover = (together / n_rarer - density) / (1 - density)
+    together = joint_firings(jaccard[rows, columns], n_rarer, n_wider)
+    cover = cover_beyond_chance(together, n_rarer, n_wider, n_tokens=n_tokens)
     keep = cover >= min_cover
     return rarer[rows[keep]].astype(np.int32), wider[columns[keep]].astype(np.int32), together[keep], cover[keep]

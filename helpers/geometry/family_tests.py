@@ -19,7 +19,7 @@ from helpers.matching import FeaturePairs
 from helpers.nulls.permutation import PermutationResult, null_rng, summarise
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """What a result says about its score: a name; more is more alike; 1 is the best possible."""
 
     name: str
@@ -75,7 +75,7 @@ def families_kept(
         raise ValueError(f"measure must be one of {', '.join(scorers)}; got {measure!r}")
     score = scorers[measure](left, right)
     bins = _bins(counts_b, pairs.ids_b[counted], n_bins) if counts_b is not None else None
-    return _test(f"families_{measure}", score, len(left), bins, n_permutations, seed)
+    return order_test(f"families_{measure}", score, len(left), bins, n_permutations, seed)
 
 
 def relations_kept(
@@ -120,7 +120,7 @@ def relations_kept(
         return n_kept / (n_either - n_kept if share_of == "either" else len(places_a))
 
     bins = _bins(counts_b, pairs.ids_b, n_bins) if counts_b is not None else None
-    return _test("relations_kept", score, pairs.n_pairs, bins, n_permutations, seed, n_relations=len(places_a))
+    return order_test("relations_kept", score, pairs.n_pairs, bins, n_permutations, seed, n_relations=len(places_a))
 
 
 def concept_agreement(
@@ -150,7 +150,7 @@ def concept_agreement(
         shuffled = codes[order]
         return float((shuffled[left] == shuffled[right]).mean())
 
-    return _test(name, score, len(features), None, n_permutations, seed, n_relatives=len(relatives))
+    return order_test(name, score, len(features), None, n_permutations, seed, n_relatives=len(relatives))
 
 
 def relatives_alike(
@@ -218,7 +218,7 @@ def words_gathered(
         return int(counts.max(initial=0)) / len(number)
 
     best = np.bincount(gathered(np.arange(len(children))), minlength=1)
-    return _test("words_gathered", score, len(children), None, n_permutations, seed, parent=int(best.argmax()))
+    return order_test("words_gathered", score, len(children), None, n_permutations, seed, parent=int(best.argmax()))
 
 
 def family_members(families: np.ndarray) -> np.ndarray:
@@ -237,7 +237,7 @@ def family_members(families: np.ndarray) -> np.ndarray:
 Score = Callable[[np.ndarray], float]
 
 
-def _test(
+def order_test(
     name: str, score: Score, n_items: int, bins: np.ndarray | None, n_permutations: int, seed: int, **settings: Any
 ) -> PermutationResult:
     """A score of an order of items, beside random orders (inside bins, if there are any)."""
@@ -252,7 +252,7 @@ def _test(
             order[group] = rng.permutation(group)
         null[number] = score(order)
     about = {"n_permutations": n_permutations, "seed": seed, "n_bins": len(groups), **settings}
-    return summarise(_Scale(name), score(np.arange(n_items)), null, n_items, about, null_kind="pairing")
+    return summarise(Scale(name), score(np.arange(n_items)), null, n_items, about, null_kind="pairing")
 
 
 def _together(left: np.ndarray, right: np.ndarray) -> Score:

@@ -436,3 +436,27 @@ class FeatureMapsParams(NotebookParams):
         if len(set(self.spaces)) != len(self.spaces):
             raise ValueError(f"spaces must differ; got {self.spaces}")
         return self
+
+
+class FeatureSplittingParams(NotebookParams):
+    """08_feature_splitting: what becomes of the features of a narrow dictionary in wider ones of the same hook?"""
+
+    activations: str = Field(min_length=1, description="run of 03_save_activations that holds all the dictionaries")
+    dictionaries: list[str] = Field(
+        min_length=2, max_length=3, description="dictionaries of one hook of one model, the narrowest first"
+    )
+    min_firings: int = Field(20, ge=1, description="features that fire on fewer tokens are not judged")
+    quantile: float = Field(
+        0.99, gt=0, lt=1, description="of the best links by chance; a link must be stronger than this"
+    )
+    alpha: float = Field(0.01, gt=0, lt=1, description="false discovery rate accepted for absorbing children")
+    n_shuffles: int = Field(19, ge=1, description="shuffled dictionaries that are searched, a step and kind of shuffle")
+    n_permutations: int = Field(1000, ge=1, description="shuffles of children among parents")
+    n_families: int = Field(8, ge=1, description="families in each table")
+    n_neighbors: int = Field(15, ge=2, description="neighbours that hold a feature in its place on the map")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.dictionaries)) != len(self.dictionaries):
+            raise ValueError(f"dictionaries must differ; got {self.dictionaries}")
+        return self

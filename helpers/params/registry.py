@@ -13,6 +13,7 @@ from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
     FeatureMapsParams,
+    FeatureSplittingParams,
     GroundTruthParams,
     LanguageModelParams,
     LayerGridParams,
@@ -64,6 +65,11 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         members={"pairs": (("activations",), "dictionaries")},
     ),
     "07_feature_maps": NotebookEntry(FeatureMapsParams, reads={"matching": "04_match_features"}),
+    "08_feature_splitting": NotebookEntry(
+        FeatureSplittingParams,
+        reads={"activations": "03_save_activations"},
+        members={"dictionaries": (("activations",), "dictionaries")},
+    ),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,

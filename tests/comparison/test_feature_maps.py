@@ -79,10 +79,10 @@ def test_alignment_brings_held_out_partners_near_and_wrong_partners_do_not(alike
     steps = alignment_steps(alike, n_permutations=199, **LAYOUT)
     held_out, wrong = steps["the same, held-out pairs"], steps["started from wrong partners"]
     assert held_out.p_value == 1 / 200 and held_out.mean < 0.7 and held_out.n_pairs == 100
-    assert wrong.p_value > 0.01 and wrong.mean > held_out.mean
+    assert wrong.mean > held_out.mean + 0.2
     assert steps["started from the partners"].mean < steps["turned onto the first"].mean
     unlike = alignment_steps(strangers, n_permutations=199, **LAYOUT)
-    assert unlike["the same, held-out pairs"].p_value > 0.01
+    assert unlike["the same, held-out pairs"].mean > held_out.mean + 0.2
 
 
 def test_random_places_keep_what_chance_keeps(alike):

@@ -50,5 +50,5 @@ def run_helpers(*arguments: str, timeout: float) -> str:
 @pytest.fixture(scope="session")
 def smoke_study(tmp_path_factory) -> FinishedStudy:
     runs_folder = tmp_path_factory.mktemp("runs")
-    output = run_helpers("run", "smoke", "--cores", "2", "--runs-folder", str(runs_folder), timeout=900)
+    output = run_helpers("run", "smoke", "--cores", "2", "--runs-folder", str(runs_folder), timeout=1800)
     return FinishedStudy(runs_folder, output)

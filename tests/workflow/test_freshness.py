@@ -22,6 +22,7 @@ ALL = [
     "05_compare_spaces/main",
     "06_semantic_subspaces/main",
     "07_feature_maps/main",
+    "08_feature_splitting/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
@@ -88,6 +89,7 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "05_compare_spaces/main": "04_match_features/main is stale",
         "06_semantic_subspaces/main": "03_save_activations/main is stale",
         "07_feature_maps/main": "04_match_features/main is stale",
+        "08_feature_splitting/main": "03_save_activations/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
@@ -157,7 +159,7 @@ def test_stale_results_are_set_aside_even_beyond_the_last_stage_asked_for(played
 
 def test_force_takes_a_stage_and_its_dependants_for_stale(played):
     statuses = study_status(played.study, force=["03_save_activations"])
-    assert [str(status.stage_run) for status in statuses if not status.is_fresh] == ALL[4:9] + ALL[10:]
+    assert [str(status.stage_run) for status in statuses if not status.is_fresh] == ALL[4:10] + ALL[11:]
     with pytest.raises(ValueError, match="unknown stage '3'; there are 01_language_models"):
         study_status(played.study, force=["3"])
     played.project.keep("01_language_models")
