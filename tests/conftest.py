@@ -46,6 +46,7 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "04_match_features": {"runs": {"main": {"activations": "main", "dictionary_a": "a", "dictionary_b": "b"}}},
             "05_compare_spaces": {"runs": {"main": {"matching": "main"}}},
             "06_semantic_subspaces": {"runs": {"main": {"activations": ["main"], "pairs": {"features": ["a", "b"]}}}},
+            "07_feature_maps": {"runs": {"main": {"matching": "main"}}},
             "08_feature_splitting": {"runs": {"main": {"activations": "main", "dictionaries": ["a", "b"]}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
             "16_layer_pairs": {

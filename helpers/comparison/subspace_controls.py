@@ -58,6 +58,18 @@ class SubspaceControls:
             if not rate.within_bound
         ]
 
+    def called_alike(self, measure: str) -> RejectionRate:
+        """How often mismatched groups are called alike when they are matched and tested as true groups are.
+
+        Over all pairs of groups: those that find too few partners to be tested are not called alike.
+        """
+        found = [
+            result.p_value is not None and result.p_value <= self.alpha
+            for (one, other, name), result in self.as_true.items()
+            if one != other and name == measure
+        ]
+        return RejectionRate(len(found), sum(found), self.alpha)
+
     def cells(self, measure: str) -> MismatchCells:
         """Every group against every other under one measure."""
         return mismatch_cells(self.as_true, self.names, self.mismatched, measure=measure, alpha=self.alpha)

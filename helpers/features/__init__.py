@@ -26,6 +26,7 @@ from helpers.features.feature_table import FeatureTable
 from helpers.features.labels import describe_features
 from helpers.features.logit_effects import LogitEffects, listed_tokens, logit_effects
 from helpers.features.pair_cards import PairCard, pair_cards
+from helpers.features.point_groups import feature_groups
 from helpers.features.search import FeatureIndex, FoundFeatures
 from helpers.features.word_borders import split_words
 from helpers.features.word_truth import concepts_above, effective_number, known_words, narrowest_concepts
@@ -64,6 +65,7 @@ __all__ = [
     "export_features",
     "feature_cards",
     "feature_columns",
+    "feature_groups",
     "known_concepts",
     "known_words",
     "listed_tokens",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,11 +175,8 @@ def graded_context(
         ValueError: the row is not in the batch, or the feature was not chosen.
     """
     pieces = windows.around(row, before=before, after=after)
-    found = [columns.at(feature, piece.rows) for piece in pieces]
-    graded = (
-        GradedToken(piece.text, float(values[np.argmax(np.abs(values))]))
-        for piece, values in zip(pieces, found, strict=True)
-    )
+    found = iter(columns.at(feature, np.concatenate([piece.rows for piece in pieces])).tolist())
+    graded = (GradedToken(piece.text, max(islice(found, len(piece.rows)), key=abs)) for piece in pieces)
     marked = next(place for place, piece in enumerate(pieces) if row in piece.rows)
     return GradedContext(tuple(graded), marked)
 

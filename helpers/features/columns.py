@@ -7,6 +7,7 @@ features, so collect all that a page shows at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -76,8 +77,14 @@ class FeatureColumns:
                 f"{tokens.n_tokens}; load the tokens that were saved beside the store"
             )
 
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {feature: place for place, feature in enumerate(self.feature_ids.tolist())}
+
     def _slice(self, feature: int) -> slice:
-        place = place_of(feature, self.feature_ids)
+        place = self._places.get(int(feature))
+        if place is None:
+            place = place_of(feature, self.feature_ids)  # says which feature is missing
         return slice(int(self.indptr[place]), int(self.indptr[place + 1]))
 
 

@@ -2,7 +2,7 @@
 
 from helpers.geometry.cofiring import CofiringPairs, cofiring_pairs
 from helpers.geometry.cofiring_chance import CoverThreshold, cover_threshold, implied_firings, shuffled_firings
-from helpers.geometry.embedding import Embedding, embed, embed_along, embed_together
+from helpers.geometry.embedding import Embedding, embed, embed_along, embed_together, turn_onto
 from helpers.geometry.faithfulness import Faithfulness, PartnerDistance, map_faithfulness, partner_distance
 from helpers.geometry.families import FeatureForest, cofiring_communities, family_forest
 from helpers.geometry.family_comparison import KeptFamilies, compare_families
@@ -14,6 +14,7 @@ from helpers.geometry.family_tests import (
     relatives_alike,
     words_gathered,
 )
+from helpers.geometry.firing import FiringRows, firing_rows
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
 from helpers.geometry.planted_splitting import PlantedSplitting, planted_splitting
@@ -38,6 +39,7 @@ __all__ = [
     "Embedding",
     "Faithfulness",
     "FeatureForest",
+    "FiringRows",
     "KeptFamilies",
     "LinkThresholds",
     "NearestRows",
@@ -63,6 +65,7 @@ __all__ = [
     "family_forest",
     "family_members",
     "find_splitting",
+    "firing_rows",
     "first_ids",
     "implied_firings",
     "link_thresholds",
@@ -82,6 +85,7 @@ __all__ = [
     "split_features",
     "splits_by_chance",
     "splitting_forest",
+    "turn_onto",
     "width_links",
     "width_step",
     "width_steps",

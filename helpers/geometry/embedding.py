@@ -9,9 +9,11 @@ Source: McInnes, Healy and Melville 2018, arXiv:1802.03426.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +27,8 @@ from scipy.linalg import orthogonal_procrustes
 from helpers.geometry.nearest import nearest_rows, prepared_rows
 from helpers.storage import atomic_file
 
+logger = logging.getLogger(__name__)
+
 FORMAT_VERSION = 1
 SPREAD_OF_START = 10.0  # UMAP's own start positions span about so much
 START_NOISE = 0.01
@@ -37,12 +41,27 @@ class Embedding:
     Shapes:
         points: (n_points, n_components) float32; ids: (n_points,) int64, feature of every point.
     Args:
-        settings: how it was made (metric, n_neighbors, min_dist, seed, versions); JSON types only.
+        settings: how and from what it was made (metric, n_neighbors, min_dist, seed, versions, hashes of rows and ids);
+            JSON types only.
     """
 
     points: Float[np.ndarray, "n_points n_components"]
     ids: Int[np.ndarray, " n_points"]
     settings: dict[str, Any]
+
+    def at(self, feature_ids: Any) -> Float[np.ndarray, "n n_components"]:
+        """Points of some features, in their order.
+
+        Raises:
+            ValueError: a feature that the map does not have.
+        """
+        order = np.argsort(self.ids)
+        wanted = np.asarray(feature_ids, dtype=np.int64)
+        places = order[np.minimum(np.searchsorted(self.ids[order], wanted), len(order) - 1)]
+        missing = wanted[self.ids[places] != wanted]
+        if missing.size:
+            raise ValueError(f"the map has no feature {missing[0]}; it holds {len(self.ids)} of them")
+        return self.points[places]
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
@@ -82,42 +101,28 @@ def embed(
     metric: str = "cosine",
     n_neighbors: int = 15,
     min_dist: float = 0.1,
+    n_epochs: int | None = None,
     seed: int = 0,
-    start: Any = None,
+    path: str | Path | None = None,
 ) -> Embedding:
     """Lay rows out by UMAP, from their exact nearest neighbours.
 
     Shapes:
-        rows: (n, d); ids: (n,) feature of every row, by default 0 to n - 1; start: (n, n_components) first positions.
+        rows: (n, d); ids: (n,) feature of every row, by default 0 to n - 1.
     Args:
         n_components: 2 or 3.
         metric: "cosine" or "euclidean".
         n_neighbors: neighbours that hold a row in its place; few show detail, many the whole.
         min_dist: how closely points may lie, in [0, 1].
+        n_epochs: rounds of the layout; None takes UMAP's own number, 500 up to 10,000 rows and 200 beyond.
+        path: where the map is stored. A map that lies there is taken if it was made from these rows with these settings
+            and versions; otherwise it is made again, which is logged, and written there.
     Raises:
-        ValueError: too few rows for n_neighbors, or rows that are not finite or (cosine) zero.
+        ValueError: too few rows for n_neighbors, rows that are not finite or (cosine) zero, or a damaged file.
     """
-    points = prepared_rows(rows, metric=metric).numpy()
-    names = np.arange(len(points)) if ids is None else np.asarray(ids, dtype=np.int64)
-    if len(names) != len(points):
-        raise ValueError(f"ids must name every row; got {len(names)} for {len(points)} rows")
-    if n_components not in (2, 3):
-        raise ValueError(f"n_components must be 2 or 3; got {n_components}")
-    if len(points) <= n_neighbors + 1:
-        raise ValueError(f"a map with n_neighbors = {n_neighbors} needs more than {n_neighbors + 1} rows; "
-                         f"got {len(points)}; lower n_neighbors or take more features")  # fmt: skip
-    placed = _umap(points, n_components, metric, n_neighbors, min_dist, seed, start)
-    settings = {
-        "method": "umap",
-        "metric": metric,
-        "n_neighbors": n_neighbors,
-        "min_dist": min_dist,
-        "n_components": n_components,
-        "seed": seed,
-        "started_from": "spectral" if start is None else "given positions",
-        "versions": {name: version(name) for name in ("umap-learn", "numpy", "numba")},
-    }
-    return Embedding(placed, names, settings)
+    task = _Task.checked(rows, ids, n_components, metric, n_neighbors, min_dist, n_epochs, seed)
+    settings = task.settings | {"started_from": "spectral"}
+    return _unless_stored(path, settings, lambda: Embedding(task.lay_out("spectral"), task.ids, settings))
 
 
 def embed_together(
@@ -144,7 +149,18 @@ def embed_together(
 
 
 def embed_along(
-    rows: Any, reference: Embedding, *, ids: Any, ids_own: Any, ids_reference: Any, **settings: Any
+    rows: Any,
+    reference: Embedding,
+    *,
+    ids: Any,
+    ids_own: Any,
+    ids_reference: Any,
+    metric: str = "cosine",
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    n_epochs: int | None = None,
+    seed: int = 0,
+    path: str | Path | None = None,
 ) -> Embedding:
     """A map that starts from where the matched partners lie in another map, and is then turned onto it.
 
@@ -154,11 +170,131 @@ def embed_along(
     Shapes:
         rows: (n, d); ids: (n,) feature of every row; ids_own, ids_reference: (n_pairs,) features, pair by pair.
     Args:
-        settings: as for `embed`.
+        metric, n_neighbors, min_dist, n_epochs, seed, path: as for `embed`; dimensions are those of the reference.
     Raises:
-        ValueError: fewer than three pairs whose features are in both maps.
+        ValueError: fewer than three pairs whose features are in both maps; what `embed` refuses.
     """
-    own = {int(feature): place for place, feature in enumerate(np.asarray(ids))}
+    task = _Task.checked(rows, ids, reference.points.shape[1], metric, n_neighbors, min_dist, n_epochs, seed)
+    mine, positions = _anchors(task.ids, reference, ids_own, ids_reference)
+    anchors = {"n_anchors": len(mine), "anchors": _hash(mine, positions)}
+    settings = task.settings | {"started_from": "matched partners"} | anchors
+
+    def make() -> Embedding:
+        placed = task.lay_out(_start_positions(task.points, mine, positions, metric=metric, seed=seed))
+        return Embedding(_turned(placed, mine, positions), task.ids, settings)
+
+    return _unless_stored(path, settings, make)
+
+
+def turn_onto(embedding: Embedding, reference: Embedding, *, ids_own: Any, ids_reference: Any) -> Embedding:
+    """A finished map, rotated or mirrored, moved and scaled as a whole so that partners lie as near as may be.
+
+    Nothing inside the map changes.
+
+    Shapes:
+        ids_own, ids_reference: (n_pairs,) features, pair by pair.
+    Raises:
+        ValueError: fewer than three pairs whose features are in both maps, or maps of 2 and 3 dimensions.
+    """
+    dimensions = embedding.points.shape[1], reference.points.shape[1]
+    if dimensions[0] != dimensions[1]:
+        raise ValueError(f"maps must have the same dimensions; got {dimensions[0]} and {dimensions[1]}")
+    mine, positions = _anchors(embedding.ids, reference, ids_own, ids_reference)
+    about = embedding.settings | {"turned_onto": _hash(mine, positions)}
+    return Embedding(_turned(embedding.points, mine, positions), embedding.ids, about)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is laid out, and how: checked, with the settings that a stored map must agree in."""
+
+    points: np.ndarray
+    ids: np.ndarray
+    settings: dict[str, Any]
+
+    @classmethod
+    def checked(
+        cls,
+        rows: Any,
+        ids: Any,
+        n_components: int,
+        metric: str,
+        n_neighbors: int,
+        min_dist: float,
+        n_epochs: int | None,
+        seed: int,
+    ) -> _Task:
+        points = prepared_rows(rows, metric=metric).numpy()
+        names = np.arange(len(points)) if ids is None else np.asarray(ids, dtype=np.int64)
+        if len(names) != len(points):
+            raise ValueError(f"ids must name every row; got {len(names)} for {len(points)} rows")
+        if n_components not in (2, 3):
+            raise ValueError(f"n_components must be 2 or 3; got {n_components}")
+        if len(points) <= n_neighbors + 1:
+            raise ValueError(f"a map with n_neighbors = {n_neighbors} needs more than {n_neighbors + 1} rows; "
+                             f"got {len(points)}; lower n_neighbors or take more features")  # fmt: skip
+        settings = {
+            "method": "umap",
+            "metric": metric,
+            "n_neighbors": n_neighbors,
+            "min_dist": min_dist,
+            "n_epochs": n_epochs,
+            "n_components": n_components,
+            "seed": seed,
+            "versions": {name: version(name) for name in ("umap-learn", "numpy", "numba")},
+            "rows": _hash(points, names),
+        }
+        return cls(points, names, settings)
+
+    def lay_out(self, start: np.ndarray | str) -> np.ndarray:
+        """Positions, (n, n_components) float32, from first positions or "spectral"."""
+        from umap import UMAP  # late: compiles for seconds
+
+        n_neighbors, metric = self.settings["n_neighbors"], self.settings["metric"]
+        found = nearest_rows(self.points, k=n_neighbors - 1, metric=metric)
+        # UMAP counts a row among its own neighbours.
+        own = np.arange(len(self.points))
+        distances = np.column_stack([np.zeros(len(own)), found.distances]).astype(np.float32)
+        reducer = UMAP(
+            **{name: self.settings[name] for name in ("n_components", "metric", "n_neighbors", "min_dist", "n_epochs")},
+            random_state=self.settings["seed"],
+            n_jobs=1,  # what a seed forces anyway
+            init=start,
+            precomputed_knn=(np.column_stack([own, found.ids]), distances, None),
+            force_approximation_algorithm=True,  # else fewer than 4,096 rows would not use the neighbours given
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*precomputed_knn.*transform.*")  # no new rows are placed later
+            return np.asarray(reducer.fit_transform(self.points), dtype=np.float32)
+
+
+def _unless_stored(path: str | Path | None, settings: dict[str, Any], make: Callable[[], Embedding]) -> Embedding:
+    if path is None:
+        return make()
+    if Path(path).is_file():
+        found = Embedding.load(path)
+        if found.settings == settings:
+            return found
+        names = sorted(
+            name for name in settings.keys() | found.settings.keys() if settings.get(name) != found.settings.get(name)
+        )
+        logger.warning("%s was made with another %s and is made again", path, ", ".join(names))
+    made = make()
+    made.save(path)
+    return made
+
+
+def _hash(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _anchors(ids: np.ndarray, reference: Embedding, ids_own: Any, ids_reference: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the matched rows, and where their partners lie: pairs that both maps have."""
+    own = {int(feature): place for place, feature in enumerate(ids)}
     other = {int(feature): place for place, feature in enumerate(reference.ids)}
     pairs = [
         (own[int(i)], other[int(j)])
@@ -168,47 +304,13 @@ def embed_along(
     if len(pairs) < 3:
         raise ValueError(f"a map can follow another through at least three pairs; got {len(pairs)}; lower min_corr")
     mine, theirs = np.array(pairs).T
-    n_components = reference.points.shape[1]
-    seed = int(settings.get("seed", 0))
-    metric = str(settings.get("metric", "cosine"))
-    start = _start_positions(rows, mine, reference.points[theirs], metric=metric, seed=seed)
-    placed = embed(rows, ids=ids, n_components=n_components, start=start, **settings)
-    turned = _turned(placed.points, mine, reference.points[theirs])
-    about = placed.settings | {"started_from": "matched partners", "n_anchors": len(pairs)}
-    return Embedding(turned, placed.ids, about)
+    return mine, reference.points[theirs].astype(np.float64)
 
 
-def _umap(
-    points: np.ndarray, n_components: int, metric: str, n_neighbors: int, min_dist: float, seed: int, start: Any
+def _start_positions(
+    points: np.ndarray, mine: np.ndarray, positions: np.ndarray, *, metric: str, seed: int
 ) -> np.ndarray:
-    from umap import UMAP  # late: compiles for seconds
-
-    found = nearest_rows(points, k=n_neighbors - 1, metric=metric)
-    # UMAP counts a row among its own neighbours.
-    own = np.arange(len(points))
-    knn = (
-        np.column_stack([own, found.ids]),
-        np.column_stack([np.zeros(len(points)), found.distances]).astype(np.float32),
-    )
-    reducer = UMAP(
-        n_components=n_components,
-        metric=metric,
-        n_neighbors=n_neighbors,
-        min_dist=min_dist,
-        random_state=seed,
-        n_jobs=1,  # what a seed forces anyway
-        init="spectral" if start is None else np.asarray(start, dtype=np.float32),
-        precomputed_knn=(*knn, None),
-        force_approximation_algorithm=True,  # else fewer than 4,096 rows would not use the neighbours given
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*precomputed_knn.*transform.*")  # no new rows are placed later
-        return np.asarray(reducer.fit_transform(points), dtype=np.float32)
-
-
-def _start_positions(rows: Any, mine: np.ndarray, positions: np.ndarray, *, metric: str, seed: int) -> np.ndarray:
     """A matched row starts at its partner, another at the nearest matched row; a little noise keeps rows apart."""
-    points = prepared_rows(rows, metric=metric).numpy()
     centred = positions - positions.mean(axis=0)
     scaled = centred * (SPREAD_OF_START / max(float(np.abs(centred).max()), 1e-12))
     matched, first = np.unique(mine, return_index=True)
@@ -226,9 +328,14 @@ def _start_positions(rows: Any, mine: np.ndarray, positions: np.ndarray, *, metr
 
 
 def _turned(points: np.ndarray, mine: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Rotated or mirrored, moved and scaled as a whole so that the anchors fall on their partners as well as may be."""
+    """The best rotation or mirroring of the anchors onto their partners, which then spread as widely as these.
+
+    The scale is that of the spreads and not the one of least squares: where partners do not correspond, least squares
+    would shrink the whole map to a point.
+    """
     centre, target = points[mine].mean(axis=0), positions.mean(axis=0)
-    rotation, singular_sum = orthogonal_procrustes(points[mine] - centre, positions - target)
-    size = float(((points[mine] - centre) ** 2).sum())
-    factor = singular_sum / size if size > 0 else 1.0
+    own, theirs = (points[mine] - centre).astype(np.float64), positions - target
+    rotation, _ = orthogonal_procrustes(own, theirs)
+    size = float((own**2).sum())
+    factor = np.sqrt(float((theirs**2).sum()) / size) if size > 0 else 1.0
     return ((points - centre) @ rotation * factor + target).astype(np.float32)

@@ -4,6 +4,7 @@ from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusPar
 from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
+    FeatureMapsParams,
     FeatureSplittingParams,
     GroundTruthParams,
     LanguageModelParams,
@@ -23,6 +24,7 @@ __all__ = [
     "CompareSpacesParams",
     "CorpusParams",
     "FeatureFamiliesParams",
+    "FeatureMapsParams",
     "FeatureSplittingParams",
     "GroundTruthParams",
     "HubCorpusParams",

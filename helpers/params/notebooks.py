@@ -404,6 +404,40 @@ class FeatureFamiliesParams(NotebookParams):
     n_permutations: int = Field(1000, ge=1, description="shuffles of partners, of concepts and of words")
 
 
+class FeatureMapsParams(NotebookParams):
+    """07_feature_maps: two dictionaries side by side, partners linked, and how much such maps can be trusted."""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    spaces: list[Literal["decoder", "encoder", "firing"]] = Field(
+        ["decoder", "encoder", "firing"],
+        min_length=1,
+        description="what makes features near; one map of each is judged",
+    )
+    shown: Literal["decoder", "encoder", "firing"] = Field("firing", description="the space whose maps are drawn")
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
+    n_components: int = Field(128, ge=2, description="dimensions into which firing patterns are packed")
+    n_neighbors: int = Field(15, ge=2, description="neighbours that hold a feature in its place (UMAP)")
+    min_dist: float = Field(0.2, ge=0, le=1, description="how closely points may lie (UMAP)")
+    n_epochs: int = Field(200, ge=1, description="rounds of the layout (UMAP)")
+    k: int = Field(15, ge=1, description="neighbours that are asked when maps are judged")
+    concepts: str = Field(
+        "params/data/concepts.yaml", min_length=1, description="file of word groups that colour the map"
+    )
+    min_hits: int = Field(
+        3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of a group"
+    )
+    n_contexts: int = Field(3, ge=0, description="contexts of each feature in the linked map")
+    n_permutations: int = Field(1000, ge=19, description="shuffles of the partners, a test")
+
+    @model_validator(mode="after")
+    def _shown_is_made(self) -> Self:
+        if self.shown not in self.spaces:
+            raise ValueError(f"shown must be one of spaces {self.spaces}; got '{self.shown}'")
+        if len(set(self.spaces)) != len(self.spaces):
+            raise ValueError(f"spaces must differ; got {self.spaces}")
+        return self
+
+
 class FeatureSplittingParams(NotebookParams):
     """08_feature_splitting: what becomes of the features of a narrow dictionary in wider ones of the same hook?"""
 

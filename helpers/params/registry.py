@@ -12,6 +12,7 @@ from typing import Any
 from helpers.params.notebooks import (
     CompareSpacesParams,
     FeatureFamiliesParams,
+    FeatureMapsParams,
     FeatureSplittingParams,
     GroundTruthParams,
     LanguageModelParams,
@@ -63,6 +64,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         reads={"activations": "03_save_activations"},
         members={"pairs": (("activations",), "dictionaries")},
     ),
+    "07_feature_maps": NotebookEntry(FeatureMapsParams, reads={"matching": "04_match_features"}),
     "08_feature_splitting": NotebookEntry(
         FeatureSplittingParams,
         reads={"activations": "03_save_activations"},

@@ -1,8 +1,9 @@
 """Feature cards and pair cards in a page: small enough to stand side by side, complete enough to judge a feature by.
 
 Cards need no script and no network, carry their own style, use the page's own text colour, and so read alike in
-JupyterLab, in Colab and in the rendered report, light or dark. Everything that comes from outside is escaped. There is
-one drawing for notebooks and maps alike: a page with many takes `card_style` once and `card_html` for each.
+JupyterLab, in Colab and in the rendered report, light or dark. Everything that comes from outside is escaped. A page
+with many takes `card_style` once and `card_html` for each. The linked map holds tens of thousands, so it draws the same
+card in the browser from packed data, with the same style (templates/linked_map/card.js).
 """
 
 from __future__ import annotations

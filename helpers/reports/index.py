@@ -1,7 +1,7 @@
 """The report of a study: one folder of static files that works from disk, from a zip and from any web server.
 
 report/index.html shows the headline numbers and figures first; report/notebooks/ holds every executed notebook as a
-page, report/figures/ the pictures. The folder is built beside the old one and swapped in, so a reader never meets half
+page, report/figures/ the pictures, report/pages/ the pages that notebooks left to be explored. The folder is built beside the old one and swapped in, so a reader never meets half
 of it.
 """
 
@@ -49,6 +49,7 @@ class StagePage:
     result: Mapping[str, Any] = field(default_factory=dict)
     notebook: Any = None
     figures: list[dict[str, str]] = field(default_factory=list)
+    documents: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -84,6 +85,7 @@ def build_report(
     with atomic_folder(target) as folder:
         for page in pages:
             _copy_figures(page, folder)
+            _copy_documents(page, folder)
             page.page = f"notebooks/{page.stage}.{page.run}.html" if page.notebook is not None else ""
         _write_notebooks([page for page in pages if page.notebook is not None], folder)
         text = _environment().get_template("report.html.j2").render(
@@ -93,6 +95,7 @@ def build_report(
             css=stylesheet(),
             pages=pages,
             **_headlines(pages),
+            documents=[{**item, "name": page.name} for page in pages for item in page.documents],
             figures=[{**item, "page": page.page, "name": page.name} for page in pages for item in page.figures],
             seconds=sum(float(page.result.get("seconds") or 0) for page in pages),
             versions=_versions(pages),
@@ -102,10 +105,11 @@ def build_report(
 
 
 def _stage_folders(study_folder: Path, expected: Sequence[tuple[str, str]]) -> list[Path]:
-    found = {study_folder / stage / run for stage, run in expected}
-    if not expected:
-        found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
-        found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
+    """Notebook by notebook; the runs of one in the order of the study, which names what matters most first."""
+    if expected:
+        return sorted(dict.fromkeys(study_folder / stage / run for stage, run in expected), key=lambda p: p.parent.name)
+    found = {path for path in study_folder.glob("*/*") if path.is_dir() and not path.name.startswith(".")}
+    found = {path for path in found if path.parent.name != "report" and not path.parent.name.startswith(".")}
     return sorted(found, key=lambda path: (path.parent.name, path.name))
 
 
@@ -174,6 +178,19 @@ def _copy_figures(page: StagePage, folder: Path) -> None:
         page.figures.append(
             {"file": file, "title": str(item.get("title") or source.stem), "caption": str(item.get("caption") or "")}
         )
+
+
+def _copy_documents(page: StagePage, folder: Path) -> None:
+    """Copy the pages that a stage left, e.g. a linked map: artifacts that are HTML files."""
+    artifacts = page.result.get("artifacts") or {}
+    for name, path in artifacts.items():
+        source = (page.folder / str(path)).resolve()
+        if source.suffix != ".html" or not source.is_relative_to(page.folder.resolve()) or not source.is_file():
+            continue
+        file = f"pages/{page.stage}.{page.run}.{source.name}"
+        (folder / "pages").mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / file)
+        page.documents.append({"file": file, "title": str(name).replace("_", " ")})
 
 
 def _write_notebooks(pages: Sequence[StagePage], folder: Path) -> None:

@@ -140,6 +140,7 @@ def test_partners_of_mismatched_groups_do_not_correlate_here(controls):
     assert np.isnan(cells.z[~np.eye(4, dtype=bool)]).all() and cells.significant.diagonal().all()
     assert controls.metrics()["alarms_rsa_mismatched_as_true_groups"] is None
     assert controls.metrics()["alarms_rsa_true_groups"] == 1.0
+    assert controls.called_alike("rsa") == RejectionRate(12, 0, 0.05)
 
 
 def test_a_rate_above_its_bound_is_a_failure_where_nothing_can_be_alike_and_else_a_warning():

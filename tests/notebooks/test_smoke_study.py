@@ -15,6 +15,8 @@ from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
 from helpers.features import WordTable
 from helpers.matching import FeaturePairs, match_features
+from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
+from tests.browser.map_page import MapPage
 
 ROOT = Path(__file__).resolve().parents[2]
 SUCCESSORS = ("weekday", "month", "count_up", "count_down")
@@ -88,12 +90,26 @@ def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
     assert result.metrics["rsa_by_tokens"][-1] == pytest.approx(result.metrics["rsa"], abs=1e-12)
 
 
+def test_maps_are_judged_and_linked(smoke_study):
+    result = smoke_study.result("07_feature_maps", "main")
+    metrics = result.metrics
+    assert metrics["kept_firing_a"] > 3 * metrics["kept_chance"] and metrics["kept_random"] < 2 * metrics["kept_chance"]
+    assert metrics["shared_firing_rows"] > metrics["shared_firing_rows_null"]
+    assert metrics["partner_distance"] < metrics["wrong_partner_distance"]
+    page = result.artifact("linked_map").read_text(encoding="utf-8")
+    assert "linkedMap = unpack" in page and not re.search(r"""(src|href)=["']https?:""", page)
+    report = (smoke_study.folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'href="pages/07_feature_maps.main.linked_map.html"' in report
+    assert (smoke_study.folder / "report" / "pages" / "07_feature_maps.main.linked_map.html").is_file()
+
+
 def test_meanings_are_arranged_alike_and_controls_hold(smoke_study):
     """So small a study has few features a group; what must hold at any size are the controls, and found beside truth."""
     result = smoke_study.result("06_semantic_subspaces", "main")
     metrics = result.metrics
     assert metrics["n_groups"] >= 10 and metrics["n_tests"] == 3 * metrics["n_groups"] * len(result.params["measures"])
     assert metrics["n_found_words"] >= 1
+    assert all(metrics[f"mismatched_called_alike_{measure}"] <= 0.1 for measure in result.params["measures"])
     precisions = [value for name, value in metrics.items() if name.startswith("precision_a_") and value is not None]
     assert len(precisions) > 5 and np.mean(precisions) > 0.2  # random features: a few per cent
     rows = json.loads(result.artifact("subspaces").read_text(encoding="utf-8"))["rows"]
@@ -122,6 +138,31 @@ def test_a_model_with_its_own_tokenizer_is_matched_and_compared(smoke_study):
     assert compared.metrics["rsa"] > compared.metrics["rsa_null_mean"] and compared.metrics["rsa_p"] < 0.05
     families = smoke_study.result("17_feature_families", "a_c").metrics
     assert families["n_pairs"] == metrics["n_pairs_above"] and families["children_b"] > 0
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+def test_the_linked_map_of_the_study_works_as_a_file_and_in_the_report(smoke_study, tmp_path):
+    file = smoke_study.result("07_feature_maps", "main").artifact("linked_map")
+    with open_browser(tmp_path) as page:
+        page.size(1400, 1000)
+        opened = MapPage(page, file.as_uri())
+        point, partner = opened.run("[app.pairs.a[0], app.pairs.b[0]]")
+        opened.run(f"app.setHover({{s: 0, i: {point}}})")
+        x, y = opened.run(f"app.plots[1].toScreen(app.plots[1].side.x[{partner}], app.plots[1].side.y[{partner}])")
+        ring = f"app.plots[1].top.getContext('2d').getImageData({round(x) - 9}, {round(y)}, 1, 1).data[3]"
+        assert opened.run(ring) > 0 and len(opened.cards) == 2
+        opened.run("app.setQuery('concept:numbers')")
+        assert sum(opened.run("app.found.map(f => f.length)")) > 0
+        assert page.errors == [] and page.outside == []
+        report = smoke_study.folder / "report" / "notebooks" / "07_feature_maps.main.html"
+        page.load(
+            report.as_uri(),
+            ready="document.querySelector('iframe')?.contentDocument?.documentElement?.dataset.ready === 'yes'",
+        )
+        page.run(f"frames[0].linkedMap.then(app => app.pin({{s: 0, i: {point}}}))")
+        assert page.run("frames[0].document.querySelectorAll('#card .fc').length") == 2
+        assert page.errors == [] and page.outside == []
 
 
 def test_families_are_kept_beyond_chance(smoke_study):

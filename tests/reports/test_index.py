@@ -240,3 +240,19 @@ def test_title_and_description_are_those_given(study):
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_pages_that_a_notebook_left_are_copied_and_linked(study, tmp_path):
+    """Only HTML files of the stage's own folder; other artifacts stay where they are."""
+    folder = add_stage(
+        study, "07_feature_maps", "main",
+        artifacts={"linked_map": "linked_map.html", "maps": "maps", "outside": "../../../secret.html", "gone": "gone.html"},
+    )  # fmt: skip
+    (folder / "linked_map.html").write_text("<p>map</p>", encoding="utf-8")
+    (tmp_path / "secret.html").write_text("secret", encoding="utf-8")
+    report = build_report(study)
+    pages = report.parent / "pages"
+    assert [path.name for path in pages.iterdir()] == ["07_feature_maps.main.linked_map.html"]
+    assert (pages / "07_feature_maps.main.linked_map.html").read_text(encoding="utf-8") == "<p>map</p>"
+    assert "pages/07_feature_maps.main.linked_map.html" in addresses(report)
+    assert ">linked map</a> (07_feature_maps / main)" in report.read_text(encoding="utf-8")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from helpers.reports.tables import MarkedText
+from helpers.features.cards import FeatureCard
+from helpers.reports.linked_map.packing import pack, packed_card, packed_numbers
 
 NO_GROUP = ""
 
@@ -30,8 +28,10 @@ class MapSide:
         labels: one short label a point; "" where there is none.
         groups: group (concept) of every point, "" for none; no groups at all: ().
         clusters: number of every point's cluster, -1 for none; no clusters at all: None.
-        contexts: a few texts with the firing token marked, a point.
-        notes: further facts by name, a text a point, e.g. {"promotes": [...]}; shown with the point.
+        words: whole words on which every point's strongest examples fire; a search finds these and labels; none: ().
+        cards: by feature id; a feature may lack one.
+    Raises:
+        ValueError: no points, coordinates that are not finite, an id that is there twice, columns of another length.
     """
 
     name: str
@@ -41,8 +41,8 @@ class MapSide:
     labels: Sequence[str]
     groups: Sequence[str] = ()
     clusters: Int[np.ndarray, " n_points"] | None = None
-    contexts: Sequence[Sequence[MarkedText]] = ()
-    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    words: Sequence[Sequence[str]] = ()
+    cards: Mapping[int, FeatureCard] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -53,8 +53,8 @@ class MapSide:
             raise ValueError(f"points of '{self.name}' must be finite; leave out the features that have no place")
         if len(np.unique(self.ids)) != n:
             raise ValueError(f"a feature is one point; some id of '{self.name}' is there twice")
-        columns: dict[str, Sequence[Any] | np.ndarray] = {"density": self.density, "labels": self.labels, **self.notes}
-        optional = {"groups": self.groups, "contexts": self.contexts}
+        columns: dict[str, Sequence[Any] | np.ndarray] = {"density": self.density, "labels": self.labels}
+        optional = {"groups": self.groups, "words": self.words}
         if self.clusters is not None:
             columns["clusters"] = self.clusters
         columns |= {name: values for name, values in optional.items() if len(values)}
@@ -125,27 +125,16 @@ class LinkedMap:
                 "faithfulness": list(self.faithfulness),
                 "sides": [_numbers(self.a), _numbers(self.b)],
                 "pairs": {
-                    "a": _bytes(places[:, 0], "<u4"),
-                    "b": _bytes(places[:, 1], "<u4"),
-                    "value": _bytes(np.asarray(self.corr)[places[:, 2]], "<f4"),
+                    "a": packed_numbers(places[:, 0], "<u4"),
+                    "b": packed_numbers(places[:, 1], "<u4"),
+                    "value": packed_numbers(np.asarray(self.corr)[places[:, 2]], "<f4"),
                 },
             }
         )
 
     def texts(self) -> str:
-        """What is read on demand, packed: labels, contexts, notes."""
+        """What is read on demand, packed: labels, words, cards."""
         return pack([_texts(self.a), _texts(self.b)])
-
-
-def pack(value: Any) -> str:
-    """JSON, compressed and in base64, so that a page can hold it; equal values give equal text."""
-    raw = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode()
-
-
-def unpack(text: str) -> Any:
-    """Inverse of `pack`."""
-    return json.loads(gzip.decompress(base64.b64decode(text)))
 
 
 def _numbers(side: MapSide) -> dict[str, Any]:
@@ -159,23 +148,20 @@ def _numbers(side: MapSide) -> dict[str, Any]:
     return {
         "name": side.name,
         "n": len(side.ids),
-        "x": _bytes(centred[:, 0] / reach, "<f4"),
-        "y": _bytes(centred[:, 1] / reach, "<f4"),
-        "ids": _bytes(side.ids, "<u4"),
-        "density": _bytes(side.density, "<f4"),
+        "x": packed_numbers(centred[:, 0] / reach, "<f4"),
+        "y": packed_numbers(centred[:, 1] / reach, "<f4"),
+        "ids": packed_numbers(side.ids, "<u4"),
+        "density": packed_numbers(side.density, "<f4"),
         "groupNames": names,
-        "groups": _bytes(np.array([codes.get(group, -1) for group in groups]), "<i4"),
-        "clusters": None if side.clusters is None else _bytes(side.clusters, "<i4"),
+        "groups": packed_numbers(np.array([codes.get(group, -1) for group in groups]), "<i4"),
+        "clusters": None if side.clusters is None else packed_numbers(side.clusters, "<i4"),
     }
 
 
 def _texts(side: MapSide) -> dict[str, Any]:
+    cards = (side.cards.get(int(feature)) for feature in side.ids)
     return {
         "labels": list(side.labels),
-        "contexts": [[[text.before, text.token, text.after] for text in texts] for texts in side.contexts],
-        "notes": {name: list(values) for name, values in side.notes.items()},
+        "words": [" ".join(words) for words in side.words],
+        "cards": [None if card is None else packed_card(card) for card in cards],
     }
-
-
-def _bytes(values: Any, dtype: str) -> str:
-    return base64.b64encode(np.asarray(values).astype(dtype).tobytes()).decode()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
 from helpers.reports.linked_map.content import LinkedMap
 from helpers.storage import atomic_file
 
-FOLDER = Path(__file__).resolve().parent.parent / "templates" / "linked_map"
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+FOLDER = TEMPLATES / "linked_map"
+#: The style of the cards is that of all cards of the suite.
+STYLES = (FOLDER / "map.css", TEMPLATES / "cards.css")
 #: In the order in which they are joined; later ones use earlier ones.
-SCRIPTS = ("data.js", "colours.js", "plot.js", "selection.js", "panel.js", "address.js", "main.js")
+SCRIPTS = ("data.js", "colours.js", "plot.js", "selection.js", "card.js", "panel.js", "address.js", "main.js")
 
 
 def linked_map_html(content: LinkedMap) -> str:
@@ -18,16 +22,14 @@ def linked_map_html(content: LinkedMap) -> str:
     page = (FOLDER / "page.html").read_text(encoding="utf-8")
     scripts = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
-        "{{title}}": escape(content.title),
-        "{{style}}": (FOLDER / "map.css").read_text(encoding="utf-8"),
-        "{{script}}": scripts,
-        "{{points}}": content.first_paint(),
-        "{{texts}}": content.texts(),
+        "title": escape(content.title),
+        "style": "\n".join(path.read_text(encoding="utf-8") for path in STYLES),
+        "script": scripts,
+        "points": content.first_paint(),
+        "texts": content.texts(),
     }
-    for mark, text in parts.items():
-        assert page.count(mark) == 1, mark
-        page = page.replace(mark, text)
-    return page
+    # All at once: a title may hold what looks like another place.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
 
 
 def save_linked_map(content: LinkedMap, path: str | Path) -> None:
@@ -36,13 +38,14 @@ def save_linked_map(content: LinkedMap, path: str | Path) -> None:
         partial.write_text(linked_map_html(content), encoding="utf-8")
 
 
-def embedded_map(content: LinkedMap, *, height: int = 760) -> str:
+def embedded_map(content: LinkedMap, *, height: int = 1080) -> str:
     """The page as a frame for a notebook's output: works in JupyterLab, in Colab and in a rendered page without network.
 
     Args:
         height: pixels.
     """
     return (
-        f'<iframe title="{escape(content.title)}" style="width: 100%; height: {height}px; border: 0" '
-        f'srcdoc="{escape(linked_map_html(content))}"></iframe>'
+        # Inside a div: IPython takes a bare frame for a link to another page and warns.
+        f'<div><iframe title="{escape(content.title)}" style="width: 100%; height: {height}px; border: 0" '
+        f'srcdoc="{escape(linked_map_html(content))}"></iframe></div>'
     )

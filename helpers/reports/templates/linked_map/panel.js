@@ -1,60 +1,28 @@
 "use strict";
-// What is read: the card of a feature and its partners, the table of selected pairs, the legend. Texts are set as text,
-// never as markup.
+// What is read: the cards of a feature and its partners, the table of selected pairs, the legend.
 
 const MOST_ROWS = 300; // drawn; the file has all
 const MOST_PARTNERS = 3;
-
-function element(tag, { text, className, ...attributes } = {}, children = []) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== null) node.setAttribute(name, value);
-  }
-  for (const child of children) node.append(child);
-  return node;
-}
-
-function shareText(share) {
-  if (share <= 0) return "never";
-  return share >= 0.001 ? `${(100 * share).toPrecision(2)} % of tokens` : `1 token in ${Math.round(1 / share).toLocaleString("en")}`;
-}
 
 function featureTitle(app, s, i) {
   const label = app.texts ? app.texts[s].labels[i] : "";
   return `${app.sides[s].name} ${app.sides[s].ids[i]}${label ? `: ${label}` : ""}`;
 }
 
-function featureCard(app, s, i, remark) {
-  const side = app.sides[s];
-  const facts = [["fires on", shareText(side.density[i])]];
-  if (side.groups[i] >= 0) facts.unshift(["concept", side.groupNames[side.groups[i]]]);
-  if (remark) facts.unshift(remark);
-  const texts = app.texts && app.texts[s];
-  if (texts) for (const [name, values] of Object.entries(texts.notes)) if (values[i]) facts.push([name, values[i]]);
-  const contexts = ((texts && texts.contexts[i]) || []).map(([before, token, after]) =>
-    element("div", {}, [before, element("mark", { text: token.trim() ? token.replace(/^ /, "") : "␣" }), after].map((part, k) => (k === 0 && token.startsWith(" ") ? part + " " : part))));
-  return element("div", { className: "feature" }, [
-    element("h2", { text: featureTitle(app, s, i) }),
-    element("dl", {}, facts.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value })])),
-    element("div", { className: "contexts" }, contexts),
-  ]);
-}
-
 function showCard(app) {
   const root = document.getElementById("card"), focus = app.hover || app.pinned;
-  root.replaceChildren();
-  if (!focus) return;
+  if (!focus) {
+    root.replaceChildren(element("p", { className: "soft hint", text: "Point at a feature: its partner lights up in the other map, and both are described here. A click keeps them." }));
+    return;
+  }
   const { s, i } = focus, other = 1 - s, rows = pairsOf(app.pairs, s, i);
-  const own = featureCard(app, s, i, app.hover ? null : ["pinned", "Esc lets go"]);
+  const own = featureCard(app, s, i, app.hover ? [] : [["pinned", "(Esc lets go)"]]);
   const partners = [...rows.slice(0, MOST_PARTNERS)].map((row) =>
-    featureCard(app, other, otherEnd(app.pairs, s, row), [app.valueName, app.pairs.value[row].toFixed(3)]));
-  if (!rows.length) partners.push(element("div", { className: "feature soft", text: `No partner in ${app.sides[other].name} is shown.` }));
-  if (rows.length > MOST_PARTNERS) partners.push(element("div", { className: "soft", text: `and ${rows.length - MOST_PARTNERS} further partners` }));
+    featureCard(app, other, otherEnd(app.pairs, s, row), [[app.valueName, app.pairs.value[row].toFixed(3)]]));
+  if (!rows.length) partners.push(element("p", { className: "soft hint", text: `No partner in ${app.sides[other].name} is shown.` }));
+  if (rows.length > MOST_PARTNERS) partners.push(element("p", { className: "soft hint", text: `and ${rows.length - MOST_PARTNERS} further partners` }));
   const columns = [element("div", {}, [own]), element("div", {}, partners)];
-  root.append(...(s === 0 ? columns : columns.reverse()));
+  root.replaceChildren(...(s === 0 ? columns : columns.reverse()));
 }
 
 function showTable(app) {

@@ -149,23 +149,22 @@ class Plot {
     return best;
   }
 
-  // painted: of `paint`; hidden: legend keys; chosen(i): whether a point stands out. Others are drawn first and faint.
+  // painted: of `paint`; hidden: legend keys; chosen(i): whether a point stands out. Drawn from the bottom: what does not
+  // stand out, faint; then what the legend has no name for; then the rest.
   restyle(painted, hidden, chosen, size) {
-    const n = this.side.n, order = new Uint32Array(n), { rgb, shapes, keys } = painted;
-    let weak = 0, strong = n;
+    const n = this.side.n, { rgb, shapes, keys } = painted, layers = [[], [], []];
     this.shapes.set(shapes);
     for (let i = 0; i < n; i++) {
       const shown = !hidden.has(keys[i]);
       this.visible[i] = shown ? 1 : 0;
       if (!shown) continue;
-      const stands = chosen(i);
-      if (stands) order[--strong] = i; else order[weak++] = i;
+      const layer = !chosen(i) ? 0 : keys[i] < 0 ? 1 : 2;
+      layers[layer].push(i);
       this.colours[4 * i] = rgb[3 * i]; this.colours[4 * i + 1] = rgb[3 * i + 1]; this.colours[4 * i + 2] = rgb[3 * i + 2];
-      this.colours[4 * i + 3] = stands ? 235 : 38;
-      this.sizes[i] = (stands ? size : size * 0.8) * this.ratio;
+      this.colours[4 * i + 3] = [38, 120, 235][layer];
+      this.sizes[i] = (layer ? size : size * 0.8) * this.ratio;
     }
-    order.copyWithin(weak, strong);
-    this.drawn = order.subarray(0, weak + n - strong);
+    this.drawn = Uint32Array.from(layers.flat());
     if (!this.gl) return;
     const gl = this.gl;
     for (const [name, values] of [["a_colour", this.colours], ["a_shape", this.shapes], ["a_size", this.sizes]]) {

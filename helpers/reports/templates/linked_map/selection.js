@@ -22,12 +22,11 @@ function thinned(outline, most = 40) {
   return Array.from({ length: most }, (_, k) => outline[Math.floor((k * outline.length) / most)]);
 }
 
-// What can be searched of every point: " word word word ", in lower case. Firing tokens and labels, not their neighbours.
+// What can be searched of every point: " word word word ", in lower case. Labels and the words that it fires on, not
+// their neighbours.
 function searchTexts(sides, texts) {
-  return sides.map((side, s) => Array.from({ length: side.n }, (_, i) => {
-    const firing = (texts[s].contexts[i] || []).map((context) => context[1]);
-    return " " + wordsOf([texts[s].labels[i], ...firing].join(" ")).join(" ") + " ";
-  }));
+  return sides.map((side, s) => Array.from({ length: side.n }, (_, i) =>
+    ` ${wordsOf(`${texts[s].labels[i]} ${texts[s].words[i] || ""}`).join(" ")} `));
 }
 
 function wordsOf(text) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websocket
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -30,6 +32,13 @@ OPTIONS = (
     "--remote-allow-origins=*",
 )
 PATIENCE = 60.0  # seconds
+NO_CHROMIUM = "no Chromium on this machine; get it with: apt-get install chromium"
+#: Marks of every test that needs the browser.
+IN_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
+]
 
 
 class Page:
@@ -47,7 +56,10 @@ class Page:
         """One command of the debugging protocol; what happens meanwhile is noted."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        end = time.monotonic() + PATIENCE
         while True:
+            # A page that is never quiet (JupyterLab) sends events without end.
+            assert time.monotonic() < end, f"{method} was not answered: {parameters}"
             message = json.loads(self._socket.recv())
             if message.get("id") == self._number:
                 assert "error" not in message, message
@@ -73,6 +85,49 @@ class Page:
             assert time.monotonic() < end, f"never true: {script}; errors: {self.errors}"
             time.sleep(0.05)
 
+    def load(self, address: str, *, ready: str) -> None:
+        """Go to an address and wait for a script's value to be true there, starting from an empty page."""
+        self.open("about:blank")
+        self.wait_for("location.href === 'about:blank'")
+        self.open(address)
+        self.wait_for(ready)
+
+    def size(self, width: int, height: int, *, phone: bool = False) -> None:
+        """Of the window's inside, in pixels; a phone has a touch screen."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
+
+    def prefer(self, theme: str) -> None:
+        """What the reader's system prefers: "light" or "dark"."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+
+    def picture(self, path: Path) -> None:
+        """What the window shows, as PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    @property
+    def outside(self) -> list[str]:
+        """Requests that went anywhere but to this machine's files and this page's own data."""
+        return [address for address in self.requests if not address.startswith(("file:", "blob:", "data:", "about:"))]
+
+    def click(self, x: float, y: float) -> None:
+        """Press and release where the pointer is moved to."""
+        self.mouse("mouseMoved", x, y)
+        self.mouse("mousePressed", x, y)
+        self.mouse("mouseReleased", x, y)
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press at the first place, move along the others, release at the last."""
+        self.mouse("mousePressed", *places[0])
+        for place in places[1:]:
+            self.mouse("mouseMoved", *place, pressed=True)
+        self.mouse("mouseReleased", *places[-1])
+
+    def tap(self, x: float, y: float) -> None:
+        """Touch with a finger."""
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def mouse(self, kind: str, x: float, y: float, *, pressed: bool = False) -> None:
         """kind: mouseMoved, mousePressed or mouseReleased."""
         held = pressed or kind != "mouseMoved"
@@ -91,6 +146,8 @@ class Page:
         parameters = message.get("params", {})
         if message.get("method") == "Runtime.exceptionThrown":
             self.errors.append(parameters["exceptionDetails"].get("text", "") + str(parameters["exceptionDetails"]))
+        if message.get("method") == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "assert"):
+            self.errors.append(str(parameters["args"]))
         if message.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
             self.errors.append(parameters["entry"]["text"])
         if message.get("method") == "Network.requestWillBeSent":
