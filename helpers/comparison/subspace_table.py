@@ -114,6 +114,10 @@ class SubspaceTable:
         """The groups that are above chance under at least one measure."""
         return tuple(group for group in self.groups if self.found_by(group, pair))
 
+    def scored(self, pair: str) -> tuple[str, ...]:
+        """The groups that have enough pairs for at least one measure."""
+        return tuple(group for group in self.groups if any(row.score.p_value is not None for row in self.of(group, pair)))
+
     def strongest(self, pair: str, measure: str) -> str:
         """The group whose score lies the most standard deviations above its shuffles.
 
@@ -168,6 +172,7 @@ class SubspaceTable:
         found: dict[str, float | int | list[str]] = {"n_groups": len(self.groups), "n_tests": len(self.rows)}
         for pair in self.pairs:
             found |= {f"found_{pair}": list(self.found(pair)), f"n_found_{pair}": len(self.found(pair))}
+            found[f"n_scored_{pair}"] = len(self.scored(pair))
         for row in self.rows:
             if row.score.shuffled.calibrated is not None:
                 found[f"{row.score.measure}_{row.pair}_{row.score.group}"] = row.score.shuffled.calibrated

@@ -54,6 +54,7 @@ def test_matrices_have_a_row_a_group_and_a_column_a_layer_pair(table, by_pair):
 
 def test_what_is_found_and_by_what(table):
     assert table.found("features") == ("days",) and table.found("neurons") == ()
+    assert table.scored("features") == ("days", "noise") and table.scored("neurons") == ("days", "tiny")
     assert table.found_by("days", "features") == ("rsa",)
     assert table.reason("days", "features") == ""
 
