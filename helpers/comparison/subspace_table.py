@@ -116,7 +116,9 @@ class SubspaceTable:
 
     def scored(self, pair: str) -> tuple[str, ...]:
         """The groups that have enough pairs for at least one measure."""
-        return tuple(group for group in self.groups if any(row.score.p_value is not None for row in self.of(group, pair)))
+        return tuple(
+            group for group in self.groups if any(row.score.p_value is not None for row in self.of(group, pair))
+        )
 
     def strongest(self, pair: str, measure: str) -> str:
         """The group whose score lies the most standard deviations above its shuffles.
