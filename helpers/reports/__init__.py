@@ -1,6 +1,9 @@
-"""What people read: figures, tables, rendered notebooks and the report of a study."""
+"""What people read: figures, tables, rendered notebooks and the report of a study.
 
-from helpers.reports.cards import card_html, card_style, cards_row
+The runner of studies imports this package for every job, so nothing here may load torch; cards (`reports.cards`), the
+linked map and what draws one notebook's results are imported by their own names.
+"""
+
 from helpers.reports.figures import (
     correlation_histogram,
     curve_panels,
@@ -17,9 +20,6 @@ __all__ = [
     "PageLink",
     "PairRow",
     "build_report",
-    "card_html",
-    "card_style",
-    "cards_row",
     "correlation_histogram",
     "curve_panels",
     "curves",

@@ -64,7 +64,7 @@ def cards(
 def _drawn_cards(path: Path, n_tokens: int, d_sae: int, l0: int, *, n_cards: int, n_points: int) -> dict[str, float]:
     from helpers.activations import ActivationStore
     from helpers.features import build_words, describe_features, feature_cards, feature_columns, pair_cards
-    from helpers.reports import cards_row
+    from helpers.reports.cards import cards_row
 
     tokenizer = _tokenizer()
     write_store(path, n_tokens, d_sae, l0, seed=1)

@@ -13,8 +13,8 @@ from helpers.features.cards import CardLabel, FeatureCard, GradedContext, Graded
 from helpers.features.contexts import Context
 from helpers.features.joint_activations import SilentWord
 from helpers.features.pair_cards import PairCard, PairPoint, PairSide
-from helpers.reports import card_html, card_style, cards_row
 from helpers.reports.card_numbers import activation_text, count_text, effect_text, share_text
+from helpers.reports.cards import card_html, card_style, cards_row
 
 HOSTILE = "</title></style><script>alert(1)</script> & \"quoted\" 'single'"
 

@@ -14,7 +14,7 @@ from helpers.features.cards import TokenEffect
 from helpers.features.contexts import Context
 from helpers.features.joint_activations import SilentWord
 from helpers.features.pair_cards import PairPoint
-from helpers.reports import cards_row
+from helpers.reports.cards import cards_row
 from helpers.reports.html import stylesheet
 from tests.reports.test_cards import CARD, PAIR, context
 from tests.reports.test_pages_in_browser import CHROMIUM, QUIET, overflow
