@@ -8,12 +8,15 @@ ignore the pairing are compared with Gaussian matrices of y's shape instead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from time import monotonic
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.stats import beta
+from threadpoolctl import threadpool_limits
 
 from helpers.progress import progress_bar
 from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
@@ -21,6 +24,7 @@ from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
 #: Prepared scores agree with recomputed ones to this share; null scores this close to the observed one are ties.
 TIE_TOLERANCE = 1e-9
 CONFIDENCE = 0.95
+_BATCH_PER_THREAD = 16
 
 NullKind = Literal["pairing", "random_matrix", "features"]
 
@@ -97,7 +101,14 @@ class PermutationResult:
 
 
 def permutation_test(
-    x: Any, y: Any, *, measure: str = "svcca", n_permutations: int = 1000, seed: int = 0, **measure_options: Any
+    x: Any,
+    y: Any,
+    *,
+    measure: str = "svcca",
+    n_permutations: int = 1000,
+    seed: int = 0,
+    n_threads: int | None = None,
+    **measure_options: Any,
 ) -> PermutationResult:
     """Score x against y, and against y re-paired (or a random matrix) `n_permutations` times.
 
@@ -107,11 +118,13 @@ def permutation_test(
         measure: name in MEASURES.
         n_permutations: null scores; the p-value cannot fall below 1 / (1 + n_permutations).
         seed: of the permutations; the same for every measure with equally many rows.
+        n_threads: permutations that are scored at once, each on one thread; None scores one after another, on as many
+            threads as the numerical library takes. Scores of the same permutations agree to rounding.
         measure_options: options of the measure, e.g. variance=0.9.
     Returns:
         The result; `undefined` holds the reason if the measure has no value for this input.
     Raises:
-        ValueError: unknown measure, n_permutations below 1, or input that the measure refuses (rows that differ in
+        ValueError: unknown measure, n_permutations or n_threads below 1, or input that the measure refuses (rows that differ in
             number, NaN, an unknown option value).
     Source:
         Phipson and Smyth 2010, doi:10.2202/1544-6115.1585 (the p-value is never zero).
@@ -120,6 +133,8 @@ def permutation_test(
         raise ValueError(f"unknown measure {measure!r}; choose one of {', '.join(MEASURES)}")
     if n_permutations < 1:
         raise ValueError(f"n_permutations must be at least 1; got {n_permutations}")
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads must be at least 1, or None; got {n_threads}")
     entry = MEASURES[measure]
     settings = {"n_permutations": n_permutations, "seed": seed, **entry.options, **measure_options}
     try:
@@ -129,7 +144,7 @@ def permutation_test(
             entry, null_kind=entry.null, n_rows=len(y), reason=str(reason), settings=settings
         )
     scores = shown_when_long(
-        _null_scores(entry, comparison, n_permutations, seed),
+        _null_scores(entry, comparison, n_permutations, seed, n_threads),
         total=n_permutations,
         description=f"{measure} null",
         unit="permutations",
@@ -161,13 +176,21 @@ def null_rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 
-def _null_scores(entry: Measure, comparison: Comparison, n_permutations: int, seed: int) -> Iterator[float]:
+def _null_scores(
+    entry: Measure, comparison: Comparison, n_permutations: int, seed: int, n_threads: int | None
+) -> Iterator[float]:
     rng = null_rng(seed)
-    for _ in range(n_permutations):
-        if entry.null == "pairing":
-            yield comparison.score(rng.permutation(comparison.n_rows))
-        else:
-            yield comparison.random_score(rng)
+    if entry.null != "pairing":
+        yield from (comparison.random_score(rng) for _ in range(n_permutations))
+        return
+    permutations = (rng.permutation(comparison.n_rows) for _ in range(n_permutations))
+    if n_threads is None:
+        yield from map(comparison.score, permutations)
+        return
+    # One permutation a thread is faster than all threads on one: its matrices are small, and eigenvalues hardly divide.
+    with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
+        while batch := list(islice(permutations, _BATCH_PER_THREAD * n_threads)):
+            yield from pool.map(comparison.score, batch)
 
 
 def summarise(

@@ -28,11 +28,11 @@ def permutations(
     x = rng.normal(size=(n, d_x)) @ np.diag(1 / np.arange(1, d_x + 1) ** 0.5)
     y = x @ rng.normal(size=(d_x, d_y)) + rng.normal(size=(n, d_y))
     entry = MEASURES[measure]
-    permutation_test(x[:400, :20], y[:400, :20], measure=measure, n_permutations=3)
+    permutation_test(x[:400, :20], y[:400, :20], measure=measure, n_permutations=3, n_threads=2)
     prepared = recomputed = 0.0
     for turn in range(n_rounds):
         start = time.perf_counter()
-        permutation_test(x, y, measure=measure, n_permutations=n_permutations // n_rounds, seed=turn)
+        permutation_test(x, y, measure=measure, n_permutations=n_permutations // n_rounds, seed=turn, n_threads=2)
         middle = time.perf_counter()
         entry.score(x, y[rng.permutation(n)])
         prepared, recomputed = prepared + middle - start, recomputed + time.perf_counter() - middle

@@ -179,6 +179,18 @@ def test_long_tests_show_their_progress_and_quick_ones_are_silent(capfd):
     assert "rsa null" in shown and "5.00/5.00" in shown
 
 
+@every_measure
+def test_threads_do_not_change_the_null(measure):
+    x, y = planted(3)
+    alone = permutation_test(x, y, measure=measure, n_permutations=70, seed=5)
+    for n_threads in (1, 3):
+        together = permutation_test(x, y, measure=measure, n_permutations=70, seed=5, n_threads=n_threads)
+        assert together.null == pytest.approx(alone.null, rel=AGREEMENT, abs=AGREEMENT)
+        assert together.score == alone.score and together.settings == alone.settings
+    with pytest.raises(ValueError, match="n_threads must be at least 1, or None; got 0"):
+        permutation_test(x, y, measure=measure, n_threads=0)
+
+
 def test_same_seed_same_null_other_seed_other_null():
     x, y = planted(7)
     first, second, third = (permutation_test(x, y, measure="rsa", n_permutations=9, seed=s) for s in (0, 0, 1))
