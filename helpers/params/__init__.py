@@ -1,19 +1,21 @@
 """Typed parameters of every notebook, and the reading of study files (params/studies/*.yaml)."""
 
-from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusParams, StoryWorldParams
-from helpers.params.notebooks import (
+from helpers.params.analyses import (
     CompareSpacesParams,
     FeatureFamiliesParams,
     FeatureMapsParams,
     FeatureSplittingParams,
     GroundTruthParams,
-    LanguageModelParams,
     LayerGridParams,
     LayerPairsParams,
+    SemanticSubspacesParams,
+)
+from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusParams, StoryWorldParams
+from helpers.params.notebooks import (
+    LanguageModelParams,
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
-    SemanticSubspacesParams,
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry

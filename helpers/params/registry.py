@@ -9,19 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from helpers.params.notebooks import (
+from helpers.params.analyses import (
     CompareSpacesParams,
     FeatureFamiliesParams,
     FeatureMapsParams,
     FeatureSplittingParams,
     GroundTruthParams,
-    LanguageModelParams,
     LayerGridParams,
     LayerPairsParams,
+    SemanticSubspacesParams,
+)
+from helpers.params.notebooks import (
+    LanguageModelParams,
     MatchFeaturesParams,
     NotebookParams,
     SaveActivationsParams,
-    SemanticSubspacesParams,
     TrainSaeParams,
 )
 
