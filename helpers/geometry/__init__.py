@@ -18,6 +18,7 @@ from helpers.geometry.firing import FiringRows, firing_rows
 from helpers.geometry.nearest import NearestRows, nearest_rows
 from helpers.geometry.planted import PlantedFamilies, planted_families
 from helpers.geometry.planted_splitting import PlantedSplitting, planted_splitting
+from helpers.geometry.point_clouds import BETTI, PointCloud, point_cloud
 from helpers.geometry.splitting import Clashes, Splitting, find_splitting, sibling_clashes
 from helpers.geometry.splitting_chance import (
     LinkThresholds,
@@ -33,6 +34,7 @@ from helpers.geometry.width_links import WidthLinks, WidthPair, open_widths, wid
 from helpers.geometry.width_steps import WidthStep, meaning_tests, width_step, width_steps
 
 __all__ = [
+    "BETTI",
     "Clashes",
     "CofiringPairs",
     "CoverThreshold",
@@ -46,6 +48,7 @@ __all__ = [
     "PartnerDistance",
     "PlantedFamilies",
     "PlantedSplitting",
+    "PointCloud",
     "SplitsByChance",
     "Splitting",
     "WidthLinks",
@@ -76,6 +79,7 @@ __all__ = [
     "partner_distance",
     "planted_families",
     "planted_splitting",
+    "point_cloud",
     "random_directions",
     "relations_kept",
     "relatives_alike",

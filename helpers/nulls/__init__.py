@@ -4,6 +4,7 @@ from helpers.nulls.correction import benjamini_hochberg
 from helpers.nulls.equal_n import EqualRows, compare_at_equal_rows, place_between
 from helpers.nulls.feature_draws import frequency_matched_draw, random_draw, random_features_test
 from helpers.nulls.many_tests import CorrectedTest, correct_tests, permutations_needed
+from helpers.nulls.matched_rows import gaussian_rows, shuffled_columns
 from helpers.nulls.permutation import PermutationResult, permutation_test
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "compare_at_equal_rows",
     "correct_tests",
     "frequency_matched_draw",
+    "gaussian_rows",
     "permutation_test",
     "permutations_needed",
     "place_between",
     "random_draw",
     "random_features_test",
+    "shuffled_columns",
 ]
