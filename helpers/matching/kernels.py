@@ -7,6 +7,9 @@ import numpy as np
 
 from helpers.matching.best_lists import beats_last, insert
 from helpers.matching.layouts import widen
+from helpers.matching.prefetching import prefetch
+
+_AHEAD = 2  # rows between the one that is read and the one that is asked for
 
 
 @numba.njit(cache=True, nogil=True)
@@ -36,18 +39,20 @@ def search(  # pragma: no cover (compiled)
             total = sums[other]
             sums[other] = 0.0
             shift, scale = state[other, 0], state[other, 1]
-            if scale == 0.0:
-                continue
             value = _associate(total, own_shift, own_scale, shift, scale, jaccard)
-            if not value > floor:
-                continue
-            n_candidates += 1
-            if value >= bar and beats_last(own_ids, own_values, other, value):
+            # Counted without a branch: about as many values lie below the floor as above, in no order.
+            is_candidate = (scale != 0.0) & (value > floor)
+            n_candidates += is_candidate
+            if value >= bar and is_candidate and beats_last(own_ids, own_values, other, value):
                 insert(own_ids, own_values, other, value)
                 bar = own_values[k - 1]  # -inf until the list is full
             if both:
-                state[other, 3] += 1.0
-                if value >= state[other, 2] and beats_last(far_ids[other], far_values[other], feature, value):
+                state[other, 3] += is_candidate
+                if (
+                    value >= state[other, 2]
+                    and is_candidate
+                    and beats_last(far_ids[other], far_values[other], feature, value)
+                ):
                     insert(far_ids[other], far_values[other], feature, value)
                     state[other, 2] = far_values[other, k_far - 1]
         truncated[feature] = n_candidates > k
@@ -77,7 +82,12 @@ def _meet(column, columns, far, jaccard, sums, touched):  # pragma: no cover (co
     far_indptr, far_indices, far_data = far.indptr, far.indices, far.data
     rows, values = columns.rows, columns.values
     n_touched = 0
-    for entry in range(columns.indptr[column], columns.indptr[column + 1]):
+    first, stop = columns.indptr[column], columns.indptr[column + 1]
+    for entry in range(first, stop):
+        if entry + _AHEAD < stop:
+            ahead = rows[entry + _AHEAD]
+            prefetch(far_indices, far_indptr[ahead], far_indptr[ahead + 1])
+            prefetch(far_data, far_indptr[ahead], far_indptr[ahead + 1])
         row = rows[entry]
         x = 1.0 if jaccard else np.float64(values[entry])
         for far_entry in range(far_indptr[row], far_indptr[row + 1]):
