@@ -1,5 +1,6 @@
 """Steering: find directions, see what they are made of, and change what a model computes while it reads or writes."""
 
+from helpers.steering.decomposition import Disagreement, FeatureSum, decompose, disagreement, encode_difference
 from helpers.steering.generation import generate
 from helpers.steering.hooking import intervening
 from helpers.steering.interventions import (
@@ -14,24 +15,51 @@ from helpers.steering.interventions import (
     reconstruct,
     subtract,
 )
+from helpers.steering.making import (
+    contrastive_pairs,
+    difference_of_means,
+    feature_vector,
+    given_vector,
+    mean_activation,
+    plane_step,
+)
 from helpers.steering.measuring import mean_residual_norm, prompt_states
 from helpers.steering.prompts import Prompts, encode_prompts, prompts_of_batch
 from helpers.steering.running import SteeredPart, steered_logits, steered_parts
+from helpers.steering.vectors import SteeringVector
+from helpers.steering.word_sums import CellTest, Word, WordSums, fit_word_sums, held_out_cells
 
 __all__ = [
     "AddVector",
+    "CellTest",
+    "Disagreement",
     "EditFeatures",
+    "FeatureSum",
     "Intervention",
     "ProjectOut",
     "Prompts",
     "SteeredPart",
+    "SteeringVector",
+    "Word",
+    "WordSums",
     "add",
     "clamp",
+    "contrastive_pairs",
+    "decompose",
+    "difference_of_means",
+    "disagreement",
     "edit_features",
+    "encode_difference",
     "encode_prompts",
+    "feature_vector",
+    "fit_word_sums",
     "generate",
+    "given_vector",
+    "held_out_cells",
     "intervening",
+    "mean_activation",
     "mean_residual_norm",
+    "plane_step",
     "project_out",
     "prompt_states",
     "prompts_of_batch",

@@ -200,7 +200,9 @@ def add(
     wanted = length if unit == "vector" else 1.0
     if residual_norm is not None:
         if not (math.isfinite(residual_norm) and residual_norm > 0):
-            raise ValueError(f"residual_norm is a positive length; got {residual_norm}; measure it with mean_residual_norm")
+            raise ValueError(
+                f"residual_norm is a positive length; got {residual_norm}; measure it with mean_residual_norm"
+            )
         wanted = residual_norm
     return AddVector(hook_name=hook_name, strength=strength, at=at, step=vector * (wanted / length))
 

@@ -37,8 +37,8 @@ STEERED = {
     "last": lambda column, length: column == length - 1,
     "new": lambda column, length: column >= length,
     "from_last": lambda column, length: column >= length - 1,
-    "everywhere": lambda column, length: column >= 1,
-    (1,): lambda column, length: column == 1,
+    "everywhere": lambda column, _: column >= 1,
+    (1,): lambda column, _: column == 1,
 }
 
 
@@ -110,7 +110,7 @@ def test_a_cached_block_counts_steps(model, vector):
     shapes = []
     with (
         intervening(model, prompts, add(vector, hook_name=HOOK, at="new"), cached=True),
-        model.hooks(fwd_hooks=[(HOOK, lambda stream, hook: shapes.append(tuple(stream.shape[:2])))]),
+        model.hooks(fwd_hooks=[(HOOK, lambda stream, **_: shapes.append(tuple(stream.shape[:2])))]),
         torch.no_grad(),
     ):
         ids = torch.from_numpy(prompts.input_ids)

@@ -49,7 +49,7 @@ AT = {
     "last": lambda length: [length - 1],
     "from_last": lambda length: [length - 1],
     "everywhere": lambda length: range(1, length),  # no BOS
-    "new": lambda length: [],
+    "new": lambda _: [],
     (0, -1): lambda length: [0, length - 1],
 }
 
@@ -111,9 +111,7 @@ def test_logits_are_those_of_a_hand_written_hook(model, prompts, vector, loaded,
 @pytest.mark.parametrize("shared_prefix", [True, False])
 def test_any_hook_of_a_layer(model, prompts, vector, hook_name, shared_prefix):
     found = steered_logits(model, prompts, [add(vector, hook_name=hook_name)], shared_prefix=shared_prefix)
-    expected = by_hand(
-        model, prompts, hook_name, lambda x: x + torch.from_numpy(vector).float(), AT["everywhere"]
-    )
+    expected = by_hand(model, prompts, hook_name, lambda x: x + torch.from_numpy(vector).float(), AT["everywhere"])
     assert np.allclose(found[0], expected, atol=LOGIT_ATOL)
 
 
@@ -138,13 +136,15 @@ def test_a_sweep_is_its_settings_one_by_one(model, prompts, vector, loaded):
 
 def test_the_layers_below_are_run_once(model, prompts, vector):
     """Block 0 runs for the three prompts, once; block 2 for every setting (and for the two rows of the proof)."""
-    rows = {0: [], 2: []}
-    handles = [
-        model.blocks[layer].original_component.register_forward_hook(
-            lambda module, arguments, output, layer=layer: rows[layer].append(len(output[0] if isinstance(output, tuple) else output))
-        )
-        for layer in rows
-    ]
+    rows: dict[int, list[int]] = {0: [], 2: []}
+
+    def counting(layer):
+        def count(module, arguments, output):
+            rows[layer].append(len(output[0] if isinstance(output, tuple) else output))
+
+        return count
+
+    handles = [model.blocks[layer].original_component.register_forward_hook(counting(layer)) for layer in rows]
     steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=s) for s in range(1, 9)], batch_size=12)
     for handle in handles:
         handle.remove()
@@ -156,7 +156,7 @@ def test_a_model_that_hands_on_more_than_the_stream_is_noticed(model, prompts, v
     count = [0]
     first = model.blocks[0].original_component.register_forward_hook(lambda *_: count.__setitem__(0, 5))
     later = model.blocks[2].register_forward_pre_hook(
-        lambda module, arguments: (arguments[0].roll(count[0], dims=-1), *arguments[1:])
+        lambda _, arguments: (arguments[0].roll(count[0], dims=-1), *arguments[1:])
     )
     reset = model.blocks[2].register_forward_hook(lambda *_: count.__setitem__(0, 0))
     try:
@@ -266,7 +266,7 @@ def test_a_model_is_never_left_hooked(model, prompts, vector, loaded, monkeypatc
 
 def test_hooks_of_others_survive(model, prompts, vector):
     seen = []
-    with model.hooks(fwd_hooks=[(HOOK, lambda stream, hook: seen.append(len(stream)))]):
+    with model.hooks(fwd_hooks=[(HOOK, lambda stream, **_: seen.append(len(stream)))]):
         steered_logits(model, prompts, [add(vector, hook_name=HOOK)])
         n_seen = len(seen)
         model(torch.tensor([[1, 2]]))
@@ -289,7 +289,12 @@ def test_bad_interventions(vector, loaded):
         add(vector, hook_name=HOOK, residual_norm=3.0)
     with pytest.raises(ValueError, match="positive length"):
         add(vector, hook_name=HOOK, unit="residual_norm", residual_norm=0.0)
-    for at, message in (("end", "one of last"), ((), "tuple of positions"), ((1.5,), "whole numbers"), (((),), "whole")):
+    for at, message in (
+        ("end", "one of last"),
+        ((), "tuple of positions"),
+        ((1.5,), "whole numbers"),
+        (((),), "whole"),
+    ):
         with pytest.raises(ValueError, match=message):
             add(vector, hook_name=HOOK, at=at)
     with pytest.raises(ValueError, match="in two of them"):
@@ -317,9 +322,11 @@ def test_bad_runs(model, prompts, vector, loaded):
     for strength in (1e30, 1e300):  # of the first a layer norm makes finite logits: those of zeros
         with pytest.raises(ValueError, match="overflow at strength 1e"):
             steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=strength)])
-    with model.hooks(fwd_hooks=[("blocks.2.hook_resid_post", lambda stream, hook: stream * np.nan)]):
-        with pytest.raises(ValueError, match=r"finite; got NaN or infinity at strengths \[2"):
-            steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=2)], shared_prefix=False)
+    with (
+        model.hooks(fwd_hooks=[("blocks.2.hook_resid_post", lambda stream, **_: stream * np.nan)]),
+        pytest.raises(ValueError, match=r"finite; got NaN or infinity at strengths \[2"),
+    ):
+        steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=2)], shared_prefix=False)
     assert is_untouched(model)
     with pytest.raises(ValueError, match=f"{CONTEXT} positions; got {CONTEXT + 1}"):
         steered_logits(model, prompts_of([4] * CONTEXT), [()])
