@@ -1,20 +1,11 @@
 """Steering: find directions, see what they are made of, and change what a model computes while it reads or writes."""
 
-from helpers.steering.decomposition import Disagreement, FeatureSum, decompose, disagreement, encode_difference
+from helpers.steering.decomposition import decompose, encode_difference
+from helpers.steering.feature_edits import EditFeatures, clamp, edit_features, reconstruct
+from helpers.steering.feature_sums import Disagreement, FeatureSum, disagreement
 from helpers.steering.generation import generate
 from helpers.steering.hooking import intervening
-from helpers.steering.interventions import (
-    AddVector,
-    EditFeatures,
-    Intervention,
-    ProjectOut,
-    add,
-    clamp,
-    edit_features,
-    project_out,
-    reconstruct,
-    subtract,
-)
+from helpers.steering.interventions import AddVector, Intervention, ProjectOut, add, project_out, subtract
 from helpers.steering.making import (
     contrastive_pairs,
     difference_of_means,
@@ -27,7 +18,7 @@ from helpers.steering.measuring import mean_residual_norm, prompt_states
 from helpers.steering.prompts import Prompts, encode_prompts, prompts_of_batch
 from helpers.steering.running import SteeredPart, steered_logits, steered_parts
 from helpers.steering.vectors import SteeringVector
-from helpers.steering.word_sums import CellTest, Word, WordSums, fit_word_sums, held_out_cells
+from helpers.steering.word_sums import CellTest, Word, WordSums, fit_word_sums, held_out_cells, word_sum_vector
 
 __all__ = [
     "AddVector",
@@ -67,4 +58,5 @@ __all__ = [
     "steered_logits",
     "steered_parts",
     "subtract",
+    "word_sum_vector",
 ]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.saes import LoadedSae
-from helpers.steering.interventions import decoder_rows, require_plain_sae
+from helpers.steering.feature_edits import decoder_rows, require_plain_sae
 from helpers.steering.measuring import Token, mean_residual_norm, prompt_states
 from helpers.steering.prompts import Prompts
 from helpers.steering.vectors import SteeringVector

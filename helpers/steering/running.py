@@ -85,7 +85,7 @@ def steered_parts(
 
     Args:
         settings: as for `steered_logits`.
-        hook_names: hooks whose activations are kept, at or above every setting's lowest hook.
+        hook_names: hooks whose activations are kept.
         batch_size: rows (a prompt under a setting) a forward pass; results do not depend on it.
         shared_prefix: run what is below a setting's lowest hook once for all settings; False for models whose layers hand
             each other more than the stream.
@@ -143,6 +143,11 @@ def _run(
         watched = [(name, partial(keep, name=name)) for name in hook_names]  # after the interventions at the same hook
         stack.enter_context(model.hooks(fwd_hooks=watched))
         logits = last_logits(model, repeated_prompts(shares[0].prompts, n_settings))
+    missing = [name for name in hook_names if name not in seen]
+    if missing:
+        raise ValueError(
+            f"the model never came by '{missing[0]}'; take a residual hook such as blocks.1.hook_resid_post"
+        )
     for number in range(n_settings):
         part = slice(number * n_prompts, (number + 1) * n_prompts)
         yield logits[part], {name: tensor[part] for name, tensor in seen.items()}

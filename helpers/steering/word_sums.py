@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from helpers.steering.vectors import SteeringVector
+
 _SURE = 1e-9  # a word whose fit does not depend on others has a hat diagonal of 1 to rounding
 
 
@@ -109,6 +111,30 @@ def fit_word_sums(activations: Float[np.ndarray, "n_words d"], words: Sequence[W
         domains={name: effects[1 + number] for number, name in enumerate(domains)},
         indices={index: effects[1 + n_domains + number] for number, index in enumerate(indices)},
         explained=float(1 - (left**2).sum() / ((rows - centre) ** 2).sum()),
+    )
+
+
+def word_sum_vector(
+    sums: WordSums,
+    *,
+    start: tuple[str, int],
+    stop: tuple[str, int],
+    hook_name: str,
+    name: str,
+    residual_norm: float | None = None,
+) -> SteeringVector:
+    """The step from one cell to another as a steering vector, e.g. from ("weekday", 3) to ("month", 3).
+
+    Raises:
+        ValueError: a cell that the fit does not know, or the same cell twice (a step of zero).
+    """
+    return SteeringVector(
+        vector=sums.step(start, stop),
+        hook_name=hook_name,
+        model=name,
+        method="domain + index",
+        details={"start": list(start), "stop": list(stop), "explained": sums.explained},
+        residual_norm=residual_norm,
     )
 
 

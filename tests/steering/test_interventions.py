@@ -21,8 +21,8 @@ from helpers.steering import (
     steered_parts,
     subtract,
 )
-from helpers.steering.interventions import decoder_rows
-from tests.steering.conftest import CONTEXT, D_MODEL, D_SAE, D_VOCAB, HOOK, make_sae, prompts_of
+from helpers.steering.feature_edits import decoder_rows
+from tests.steering.conftest import D_MODEL, D_SAE, HOOK, make_sae
 
 # float32 through three layers: rounding is about 1e-6; the interventions move logits by 0.1 and more.
 LOGIT_ATOL = 1e-5
@@ -42,7 +42,7 @@ def by_hand(model, prompts, hook_name, change, columns):
 
         with torch.no_grad():
             rows.append(model.run_with_hooks(ids, fwd_hooks=[(hook_name, hook_function)], prepend_bos=False)[0, -1])
-    return torch.stack(rows).numpy()
+    return torch.stack(rows).float().numpy()
 
 
 AT = {
@@ -105,67 +105,6 @@ def test_logits_are_those_of_a_hand_written_hook(model, prompts, vector, loaded,
         expected = by_hand(model, prompts, HOOK, change, columns)
         assert np.allclose(found[number], expected, atol=LOGIT_ATOL), at
         assert at == "new" or np.abs(expected - plain).max() > 100 * LOGIT_ATOL  # the test can fail
-
-
-@pytest.mark.parametrize("hook_name", ["blocks.0.hook_resid_pre", "blocks.1.hook_mlp_out", "blocks.2.hook_resid_post"])
-@pytest.mark.parametrize("shared_prefix", [True, False])
-def test_any_hook_of_a_layer(model, prompts, vector, hook_name, shared_prefix):
-    found = steered_logits(model, prompts, [add(vector, hook_name=hook_name)], shared_prefix=shared_prefix)
-    expected = by_hand(model, prompts, hook_name, lambda x: x + torch.from_numpy(vector).float(), AT["everywhere"])
-    assert np.allclose(found[0], expected, atol=LOGIT_ATOL)
-
-
-def test_a_sweep_is_its_settings_one_by_one(model, prompts, vector, loaded):
-    """Several settings a pass, at several hooks, from shared prefixes, in pieces of any size: nothing but rounding changes."""
-    settings = [
-        (),
-        add(vector, hook_name=HOOK),
-        (clamp(loaded, 3, 2.5, at="last"), add(-vector, hook_name="blocks.2.hook_resid_pre")),
-        add(vector, hook_name="blocks.2.hook_resid_post", at=((1,), (2, 3), (-1,))),
-        add(vector, hook_name="blocks.0.hook_resid_post", strength=2),
-        project_out(vector, hook_name="hook_embed"),
-    ]
-    alone = np.concatenate([steered_logits(model, prompts, [each], shared_prefix=False) for each in settings])
-    for batch_size in (1, 2, 7, 256):
-        together = steered_logits(model, prompts, settings, batch_size=batch_size)
-        assert np.allclose(together, alone, atol=LOGIT_ATOL)
-    some = steered_logits(model, prompts, settings, token_ids=[4, 1])
-    assert np.allclose(some, alone[:, :, [4, 1]], atol=LOGIT_ATOL)
-    assert min(np.abs(alone[i] - alone[j]).max() for i in range(6) for j in range(i)) > 100 * LOGIT_ATOL
-
-
-def test_the_layers_below_are_run_once(model, prompts, vector):
-    """Block 0 runs for the three prompts, once; block 2 for every setting (and for the two rows of the proof)."""
-    rows: dict[int, list[int]] = {0: [], 2: []}
-
-    def counting(layer):
-        def count(module, arguments, output):
-            rows[layer].append(len(output[0] if isinstance(output, tuple) else output))
-
-        return count
-
-    handles = [model.blocks[layer].original_component.register_forward_hook(counting(layer)) for layer in rows]
-    steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=s) for s in range(1, 9)], batch_size=12)
-    for handle in handles:
-        handle.remove()
-    assert rows == {0: [3], 2: [3, 2, 12, 12]}
-
-
-def test_a_model_that_hands_on_more_than_the_stream_is_noticed(model, prompts, vector):
-    """A later block that looks at the first block's work of this pass is wrong when that work is not done."""
-    count = [0]
-    first = model.blocks[0].original_component.register_forward_hook(lambda *_: count.__setitem__(0, 5))
-    later = model.blocks[2].register_forward_pre_hook(
-        lambda _, arguments: (arguments[0].roll(count[0], dims=-1), *arguments[1:])
-    )
-    reset = model.blocks[2].register_forward_hook(lambda *_: count.__setitem__(0, 0))
-    try:
-        with pytest.raises(ValueError, match="shared_prefix=False"):
-            steered_logits(model, prompts, [add(vector, hook_name=HOOK)])
-        steered_logits(model, prompts, [add(vector, hook_name=HOOK)], shared_prefix=False)
-    finally:
-        for handle in (first, later, reset):
-            handle.remove()
 
 
 def all_streams(model, prompts, setting):
@@ -264,15 +203,6 @@ def test_a_model_is_never_left_hooked(model, prompts, vector, loaded, monkeypatc
     unfinished.close()
 
 
-def test_hooks_of_others_survive(model, prompts, vector):
-    seen = []
-    with model.hooks(fwd_hooks=[(HOOK, lambda stream, **_: seen.append(len(stream)))]):
-        steered_logits(model, prompts, [add(vector, hook_name=HOOK)])
-        n_seen = len(seen)
-        model(torch.tensor([[1, 2]]))
-        assert n_seen and len(seen) == n_seen + 1
-
-
 def test_bad_interventions(vector, loaded):
     for bad, message in ((np.zeros(D_MODEL), "not zero"), (vector * np.nan, "finite"), (vector[None], r"shape \(d,\)")):
         with pytest.raises(ValueError, match=message):
@@ -308,41 +238,17 @@ def test_bad_interventions(vector, loaded):
         reconstruct(scaled)
 
 
-def test_bad_runs(model, prompts, vector, loaded):
-    with pytest.raises(ValueError, match="blocks.1.hook_resid_post"):
-        steered_logits(model, prompts, [add(vector, hook_name="blocks.1.hook_resid_pots")])
-    with pytest.raises(ValueError, match="layers 0 to 2"):
-        steered_logits(model, prompts, [add(vector, hook_name="blocks.7.hook_resid_post")])
-    with pytest.raises(ValueError, match=r"one vector a token.*hook_q"):
-        steered_logits(model, prompts, [add(vector[:8], hook_name="blocks.1.attn.hook_q")])
-    with pytest.raises(ValueError, match="has positions -2 to 1; got 2"):
-        steered_logits(model, prompts, [add(vector, hook_name=HOOK, at=(2,))])
-    with pytest.raises(ValueError, match="one tuple of positions a prompt, 3; got 4"):
-        steered_logits(model, prompts, [add(vector, hook_name=HOOK, at=((0,), (0,), (0,), (0,)))])
-    for strength in (1e30, 1e300):  # of the first a layer norm makes finite logits: those of zeros
-        with pytest.raises(ValueError, match="overflow at strength 1e"):
-            steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=strength)])
-    with (
-        model.hooks(fwd_hooks=[("blocks.2.hook_resid_post", lambda stream, **_: stream * np.nan)]),
-        pytest.raises(ValueError, match=r"finite; got NaN or infinity at strengths \[2"),
-    ):
-        steered_logits(model, prompts, [add(vector, hook_name=HOOK, strength=2)], shared_prefix=False)
-    assert is_untouched(model)
-    with pytest.raises(ValueError, match=f"{CONTEXT} positions; got {CONTEXT + 1}"):
-        steered_logits(model, prompts_of([4] * CONTEXT), [()])
-    with pytest.raises(ValueError, match=f"below the model's {D_VOCAB}"):
-        steered_logits(model, prompts_of([D_VOCAB]), [()])
-    with pytest.raises(ValueError, match=f"in \\[0, {D_VOCAB}"):
-        steered_logits(model, prompts, [()], token_ids=[D_VOCAB])
-    with pytest.raises(ValueError, match="center_writing_weights=True"):
-        steered_logits(model, prompts, [clamp(replace(loaded, center_writing_weights=True), 3, 1.0)])
-    with pytest.raises(ValueError, match="batch_size is at least 1"):
-        steered_logits(model, prompts, [()], batch_size=0)
-
-
 def test_centred_rows_pass(loaded):
     centred = clamp(replace(loaded, center_writing_weights=True), 3, 1.0)
     rows = torch.randn(5, D_MODEL, generator=torch.Generator().manual_seed(1))
     centred.edit(rows - rows.mean(dim=1, keepdim=True))
     with pytest.raises(ValueError, match="have a mean"):
         centred.edit(rows)
+
+
+def test_edits_keep_the_dtype_of_the_rows(vector, loaded):
+    rows = torch.randn(5, D_MODEL, generator=torch.Generator().manual_seed(1)).to(torch.bfloat16)
+    for intervention, _ in cases(vector, loaded).values():
+        edited = intervention.edit(rows)
+        assert edited.dtype == torch.bfloat16
+        assert torch.equal(edited, intervention.edit(rows.float()).to(torch.bfloat16))  # computed in float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.steering import Word, fit_word_sums, held_out_cells
+from helpers.steering import Word, fit_word_sums, held_out_cells, word_sum_vector
 
 DOMAINS = {"weekday": 7, "month": 12, "number": 10}
 WORDS = [Word(f"{name} {place}", name, place) for name, size in DOMAINS.items() for place in range(size)]
@@ -30,6 +30,17 @@ def test_the_fit_is_the_planted_sum():
     step = fit.step(("weekday", 3), ("month", 3))
     assert np.allclose(step, fit.domains["month"] - fit.domains["weekday"])
     assert np.allclose(step, rows[7] - rows[0])  # the same for every place
+
+
+def test_a_step_is_a_steering_vector():
+    rows = planted(noise=0.0)
+    where = {"hook_name": "blocks.1.hook_resid_post", "name": "a"}
+    fit = fit_word_sums(rows, WORDS)
+    made = word_sum_vector(fit, start=("weekday", 2), stop=("month", 3), **where, residual_norm=2.0)
+    assert np.allclose(made.vector, rows[10] - rows[2])
+    assert made.details["start"] == ["weekday", 2] and made.method == "domain + index" and made.residual_norm == 2.0
+    with pytest.raises(ValueError, match="not zero"):
+        word_sum_vector(fit, start=("month", 3), stop=("month", 3), **where)
 
 
 def test_a_word_that_was_left_out_is_predicted():
