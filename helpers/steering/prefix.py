@@ -111,7 +111,8 @@ def starting_from(model: TransformerBridge, prefix: Prefix | None, rows: Tensor)
 def _recorder(start: int, found: dict[int, Prefix]) -> Callable[..., None]:
     def record(module: object, arguments: object, output: Any) -> None:  # noqa: ARG001 (torch calls it with all three)
         is_tuple = isinstance(output, tuple)
-        found[start] = Prefix(start, output[0] if is_tuple else output, len(output) if is_tuple else 0)
+        stream = (output[0] if is_tuple else output).clone()  # a block may add to its input in place
+        found[start] = Prefix(start, stream, len(output) if is_tuple else 0)
 
     return record
 

@@ -154,9 +154,10 @@ def _run(
 
 
 def _start(model: TransformerBridge, setting: Setting, hook_names: Sequence[str]) -> int:
-    """The first block that must be run: all of them if a hook is in none."""
+    """The first block that must be run; the plain model's logits alone need none, as the prefix has gone through all."""
     names = [*hook_names, *(each.hook_name for each in setting)]
-    return min((start_block(model, name) for name in names), default=model.cfg.n_layers)
+    n_blocks = len(model.blocks) if hasattr(model, "blocks") else 0
+    return min((start_block(model, name) for name in names), default=n_blocks)
 
 
 def _groups(starts: Sequence[int], at_once: int) -> Iterator[tuple[int, list[int]]]:

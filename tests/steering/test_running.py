@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.models import load_model
 from helpers.steering import add, clamp, generate, intervening, project_out, steered_logits, steered_parts
-from tests.steering.conftest import CONTEXT, D_MODEL, D_VOCAB, HOOK, prompts_of
+from tests.steering.conftest import CONTEXT, D_MODEL, D_VOCAB, HOOK, config_of, prompts_of
 from tests.steering.test_interventions import AT, LOGIT_ATOL, by_hand, is_untouched
 
 
@@ -166,3 +166,24 @@ def test_other_architectures(architecture, tmp_path, tokenizer, prompts, vector)
             assert np.allclose(found[1], expected, atol=LOGIT_ATOL)
     cached, plain = (generate(model, prompts, settings, n_new=5, use_cache=use_cache) for use_cache in (True, False))
     assert np.array_equal(cached, plain)
+
+
+def test_a_centred_model(tmp_path, tokenizer, prompts, vector, loaded):
+    """What dictionaries such as gpt2-small-res-jb need: hooks have two names there, and still act once."""
+    torch.manual_seed(3)
+    AutoModelForCausalLM.from_config(config_of("gpt2")).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = load_model(tmp_path, device="cpu", center_writing_weights=True)
+    centred = replace(loaded, center_writing_weights=True)
+    keep = torch.from_numpy(prompts.keep_mask)
+    for hook_name in (HOOK, "blocks.1.hook_out"):
+        streams = [
+            part.activations[hook_name][keep]
+            for part in steered_parts(model, prompts, [(), add(vector, hook_name=hook_name)], hook_names=[hook_name])
+        ]
+        step = torch.from_numpy(vector).float().expand_as(streams[0])
+        assert torch.allclose(streams[1] - streams[0], step, atol=LOGIT_ATOL)
+    found = steered_logits(model, prompts, [clamp(centred, 3, 2.5)])[0]
+    sae = loaded.sae
+    expected = by_hand(model, prompts, HOOK, lambda x: x + (2.5 - sae.encode(x)[3]) * sae.W_dec[3], AT["everywhere"])
+    assert np.allclose(found, expected, atol=LOGIT_ATOL)
