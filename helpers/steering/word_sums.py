@@ -3,8 +3,10 @@
 Days, months and numbers are words with a domain (the row of a table) and a place in its order (the column). If a layer
 holds the two apart, a word's mean activation is about mean + domain + index, and the sum for a cell that was not in the
 fit is near that cell's word and no other: month-ness comes from the other months, fourth-ness from Thursday and four.
+The index may be anything else that the domains share, such as whether the next word or the one before is asked for.
 
-Rows = words. Exact: ordinary least squares on the known cells.
+Exact: ordinary least squares on the known cells; nothing says that a model holds them so, which is what `held_out_cells`
+asks.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _SURE = 1e-9  # a word whose fit does not depend on others has a hat diagonal of
 
 @dataclass(frozen=True)
 class Word:
-    """A cell of the table: month 3 is April, counted from 0."""
+    """A cell of the table: index 3 of the domain "month" is April, counted from 0."""
 
     text: str
     domain: str
