@@ -62,14 +62,15 @@ class Meanings:
         """How far partners stand for the same, each score beside shuffled partners.
 
         Returns:
-            "same top tokens" and, where concepts are known, "same concept".
+            "same concept", where concepts are known, and "same top tokens".
         Raises:
             ValueError: as `same_token_score`, e.g. for no pairs.
         """
         shuffles: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
-        checks = {SAME_TOKENS: same_token_score(pairs, self.tokens_a, self.tokens_b, **shuffles)}
+        checks = {}
         if self.concepts_a is not None and self.concepts_b is not None:
             checks[SAME_CONCEPT] = same_concept_share(pairs, self.concepts_a, self.concepts_b, **shuffles)
+        checks[SAME_TOKENS] = same_token_score(pairs, self.tokens_a, self.tokens_b, **shuffles)
         return checks
 
 

@@ -26,7 +26,7 @@ class CompareSpacesParams(NotebookParams):
     )
     max_density: float = Field(0.1, ge=0, le=1, description="the density filter: at most")
     measures: list[str] = Field(
-        ["svcca", "rsa", "linear_cka", "linear_cka_debiased", "knn_jaccard"],
+        ["rsa", "linear_cka_debiased", "svcca", "linear_cka", "knn_jaccard"],
         min_length=1,
         description="names in helpers.similarity.MEASURES",
     )

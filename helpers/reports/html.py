@@ -74,11 +74,11 @@ def read_notebook(path: str | Path) -> Any:
 
 
 def notebook_title(notebook: Any, default: str) -> str:
-    """The first heading of the notebook's prose."""
+    """The first heading of the notebook's prose, without the stars of emphasis."""
     for cell in notebook.cells:
         heading = re.search(r"^#\s+(.+)$", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else None
         if heading:
-            return heading.group(1).strip()
+            return heading.group(1).strip().replace("*", "")
     return default
 
 

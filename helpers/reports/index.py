@@ -1,8 +1,8 @@
 """The report of a study: one folder of static files that works from disk, from a zip and from any web server.
 
-report/index.html shows the headline numbers and figures first; report/notebooks/ holds every executed notebook as a
-page, report/figures/ the pictures, report/pages/ the pages that notebooks left to be explored. The folder is built beside the old one and swapped in, so a reader never meets half
-of it.
+report/index.html answers at a glance, then shows the numbers and figures of every notebook; report/notebooks/ holds every
+executed notebook as a page, report/figures/ the pictures, report/pages/ the pages that notebooks left to be explored. The
+folder is built beside the old one and swapped in, so a reader never meets half of it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from helpers.reports.html import (
     stylesheet,
 )
 from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
+from helpers.reports.sections import sections
 from helpers.storage import atomic_folder, read_json
 
 logger = logging.getLogger(__name__)
 
 NOTEBOOK = "executed.ipynb"
-MOST_CARDS = 8  # a notebook with more headline numbers in all its runs has them in a table that opens
 
 
 @dataclass
@@ -94,9 +94,7 @@ def build_report(
             description=description,
             css=stylesheet(),
             pages=pages,
-            **_headlines(pages),
-            documents=[{**item, "name": page.name} for page in pages for item in page.documents],
-            figures=[{**item, "page": page.page, "name": page.name} for page in pages for item in page.figures],
+            sections=sections(pages),
             seconds=sum(float(page.result.get("seconds") or 0) for page in pages),
             versions=_versions(pages),
         )  # fmt: skip
@@ -146,23 +144,6 @@ def _read_stage(folder: Path) -> StagePage:
 def _items(page: StagePage, key: str) -> list[Mapping[str, Any]]:
     values = page.result.get(key) or []
     return [value for value in values if isinstance(value, Mapping)]
-
-
-def _strings(item: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(item.get(key) or "") for key in ("label", "value", "detail")}
-
-
-def _headlines(pages: Sequence[StagePage]) -> dict[str, Any]:
-    """The numbers to show first, as cards; those of a notebook with very many runs as a table each."""
-    by_stage: dict[str, list[dict[str, str]]] = {}
-    for page in pages:
-        entries = [{**_strings(item), "page": page.page} for item in _items(page, "headline")]
-        by_stage.setdefault(page.stage, []).extend(entries)
-    titles = {page.stage: page.title for page in pages}
-    return {
-        "headline": [entry for entries in by_stage.values() if len(entries) <= MOST_CARDS for entry in entries],
-        "long_headlines": {titles[stage]: entries for stage, entries in by_stage.items() if len(entries) > MOST_CARDS},
-    }
 
 
 def _copy_figures(page: StagePage, folder: Path) -> None:

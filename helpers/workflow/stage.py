@@ -146,7 +146,10 @@ class Stage:
             self.metric(name, value)
 
     def headline(self, label: str, value: str, detail: str = "") -> None:
-        """Record a number to be shown first in the report, already written as text; a repeated label replaces."""
+        """Record a number to be shown first in the report, already written as text; a repeated label replaces.
+
+        The first one of a notebook's first run is the notebook's answer at a glance.
+        """
         self._headline = [entry for entry in self._headline if entry["label"] != label]
         self._headline.append({"label": str(label), "value": str(value), "detail": str(detail)})
 

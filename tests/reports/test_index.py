@@ -78,13 +78,24 @@ def report(study, **options):
     return build_report(study, **options).read_text(encoding="utf-8")
 
 
-def test_headline_comes_first_then_figures_then_stages(study):
+def test_answers_come_first_then_every_notebook_then_stages(study):
     html = report(study)
-    places = [
-        html.index(text) for text in ("number of 01", "number of 05", "Figure 0 of 01", "<h2>Stages", "<h2>Where")
-    ]
+    texts = (
+        "<h2>At a glance",
+        'id="01_language_models"',
+        "Figure 0 of 01",
+        'id="05_compare_spaces"',
+        "<h2>Stages",
+        "<h2>Where",
+    )
+    places = [html.index(text) for text in texts]
     assert places == sorted(places)
-    assert html.count('class="card"') == 3 and "4 % when shuffled" in html
+    glance = html[places[0] : places[1]]
+    for stage in ("01_language_models", "05_compare_spaces"):  # a line for each, that leads to its section
+        assert f'href="#{stage}"' in glance and glance.count(f"number of {stage}") == 1
+    assert glance.count("4 % when shuffled") == 2
+    assert html.count('class="card"') == 2, "one of the first run of each notebook"
+    assert html.count('<tr><td><a href="notebooks/01_language_models.b.html">b</a></td>') == 1
     assert "1 min 15 s" in html and "912 MiB" in html and "torch 2.13.0" in html and "seed 7" in html
     assert "blocks.1.hook" in html and "abc1234" in html
     assert "have no result" not in html
@@ -127,7 +138,7 @@ def test_only_marked_figures_are_on_the_front_page(study):
 
 
 def test_a_notebook_with_very_many_numbers_has_them_in_a_table_that_opens(study):
-    for number in range(9):
+    for number in range(10):
         add_stage(
             study,
             "02_train_saes",
@@ -135,9 +146,27 @@ def test_a_notebook_with_very_many_numbers_has_them_in_a_table_that_opens(study)
             headline=[{"label": f"SAE {number}", "value": "0.1", "detail": "x"}],
         )
     page = report(study)
-    cards, more = page.index('class="cards"'), page.index('class="more"')
-    assert all(more < page.index(f"SAE {number}<") for number in range(9))
-    assert cards < page.index("number of 05_compare_spaces") < more
+    more = page.index('<details class="more"><summary>Other runs: 9 numbers')
+    assert page.index('id="02_train_saes"') < more < page.index('id="05_compare_spaces"')
+    assert all(more < page.index(f"SAE {number}<") for number in range(1, 10))
+    few = page.index('<details class="more" open><summary>Other runs: 1 number<')
+    assert page.index('id="01_language_models"') < few < page.index('id="02_train_saes"')
+
+
+def test_figures_of_other_runs_open_on_demand(study):
+    page = report(study)
+    shown, more, folded = (
+        page.index(text) for text in ("Figure 0 of 01", "2 figures of b</summary>", "01_language_models.b.0.png")
+    )
+    assert shown < more < folded
+    assert page.index("01_language_models.a.1.png") < more
+
+
+def test_emphasis_in_a_heading_is_not_shown_as_stars(study):
+    notebook = nbformat.read(study / "05_compare_spaces" / "main" / "executed.ipynb", as_version=4)
+    notebook.cells[0].source = "# Are *emotions* alike?"
+    nbformat.write(notebook, study / "05_compare_spaces" / "main" / "executed.ipynb")
+    assert ">Are emotions alike?<" in report(study)
 
 
 def test_failed_and_missing_stages_are_named_with_their_reason(study):
@@ -255,4 +284,4 @@ def test_pages_that_a_notebook_left_are_copied_and_linked(study, tmp_path):
     assert [path.name for path in pages.iterdir()] == ["07_feature_maps.main.linked_map.html"]
     assert (pages / "07_feature_maps.main.linked_map.html").read_text(encoding="utf-8") == "<p>map</p>"
     assert "pages/07_feature_maps.main.linked_map.html" in addresses(report)
-    assert ">linked map</a> (07_feature_maps / main)" in report.read_text(encoding="utf-8")
+    assert ">linked map</a> (07_feature_maps, main)" in report.read_text(encoding="utf-8")
