@@ -100,7 +100,7 @@ def test_styles_fetch_nothing(notebook):
 
 def test_prose_figures_and_tables_are_shown(notebook):
     html = render(notebook)
-    assert "<title>Matching *features*</title>" in html
+    assert "<title>Matching features</title>" in html
     assert "Matching <em>features</em>" in html and 'href="https://arxiv.org/abs/2410.06981"' in html
     assert html.count('<div class="scroll"') == 2 and "<td>x</td>" in html
     assert f"data:image/png;base64,{PIXEL}" in html
