@@ -60,6 +60,14 @@ class SpaceRows:
         first, second = (Embedding(rows, ids, {}).at(wanted) for rows, ids, wanted in sides)
         return first, second
 
+    def correlations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Correlation of every feature with its partner (the strongest of several), NaN without one: (n_a,), (n_b,)."""
+        found = []
+        for ids, matched in ((self.ids_a, self.pairs.ids_a), (self.ids_b, self.pairs.ids_b)):
+            strongest = dict(zip(matched[::-1].tolist(), self.pairs.corr[::-1].tolist(), strict=True))
+            found.append(np.array([strongest.get(i, np.nan) for i in ids.tolist()]))
+        return found[0], found[1]
+
 
 def load_space_rows(
     read: Read, matching: str, *, space: str, min_corr: float, n_components: int, seed: int = 0
@@ -135,12 +143,8 @@ class MapPair:
         return self.a.at(self.rows.pairs.ids_a), self.b.at(self.rows.pairs.ids_b)
 
     def correlations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Correlation of every point with its partner (the strongest of several), NaN without one: (n_a,), (n_b,)."""
-        pairs, found = self.rows.pairs, []
-        for ids, matched in ((self.a.ids, pairs.ids_a), (self.b.ids, pairs.ids_b)):
-            strongest = dict(zip(matched[::-1].tolist(), pairs.corr[::-1].tolist(), strict=True))
-            found.append(np.array([strongest.get(i, np.nan) for i in ids.tolist()]))
-        return found[0], found[1]
+        """Correlation of every point with its partner, NaN without one: (n_a,), (n_b,)."""
+        return self.rows.correlations()
 
     def sentences(self, names: tuple[str, str]) -> list[str]:
         """For the line under the maps."""
