@@ -48,6 +48,7 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "06_semantic_subspaces": {"runs": {"main": {"activations": ["main"], "pairs": {"features": ["a", "b"]}}}},
             "07_feature_maps": {"runs": {"main": {"matching": "main"}}},
             "08_feature_splitting": {"runs": {"main": {"activations": "main", "dictionaries": ["a", "b"]}}},
+            "09_mapper": {"runs": {"main": {"matching": "main"}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
             "16_layer_pairs": {
                 "runs": {

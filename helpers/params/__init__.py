@@ -19,6 +19,7 @@ from helpers.params.notebooks import (
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
+from helpers.params.shapes import MapperParams
 from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "LayerGridParams",
     "LayerPairsParams",
     "LocalCorpusParams",
+    "MapperParams",
     "MatchFeaturesParams",
     "NotebookEntry",
     "NotebookParams",

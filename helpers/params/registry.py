@@ -26,6 +26,7 @@ from helpers.params.notebooks import (
     SaveActivationsParams,
     TrainSaeParams,
 )
+from helpers.params.shapes import MapperParams
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
         reads={"activations": "03_save_activations"},
         members={"dictionaries": (("activations",), "dictionaries")},
     ),
+    "09_mapper": NotebookEntry(MapperParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,

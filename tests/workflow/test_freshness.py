@@ -23,6 +23,7 @@ ALL = [
     "06_semantic_subspaces/main",
     "07_feature_maps/main",
     "08_feature_splitting/main",
+    "09_mapper/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",

@@ -101,6 +101,11 @@ def clusters_along(data: MapperPoints, lens: np.ndarray, settings: MapperSetting
         data.points, cubes, min_samples=settings.min_samples, k=settings.reach_k, core_share=settings.core_share
     )
     eps = settings.eps or curve.eps
+    if eps == 0:
+        raise ValueError(
+            "eps cannot be read off: most rows have so many exact copies that the nearest rows are at distance 0; drop the "
+            "copies (np.unique(rows, axis=0)) or pass eps"
+        )
     made = KeplerMapper().map(
         lens,
         data.points,

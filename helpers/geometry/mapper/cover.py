@@ -70,7 +70,7 @@ class ReachCurve:
         distances: (n_values,) float64 ascending, to the k-th nearest other row inside a cube; one value for every row
         and cube that it lies in, where the cube has `min_samples` rows.
     Args:
-        eps: at the knee.
+        eps: at the knee or the share asked for; 0 if most rows have as many exact copies.
         k_low, k_high: the smallest and the largest k of a cube.
     """
 
@@ -95,7 +95,7 @@ def reach_curve(
         k: neighbour that is asked, at least `min_samples` - 1; 0 takes 3 ln m in a cube of m rows. At most m - 1.
         core_share: eps is taken at this share of the curve; 0 takes the knee.
     Raises:
-        ValueError: no cube has enough rows, or most rows are copies of each other.
+        ValueError: no cube has enough rows.
     """
     large = [rows for rows in cubes if len(rows) >= min_samples]
     if not large:
@@ -113,11 +113,6 @@ def reach_curve(
     distances = np.sort(np.concatenate(found))
     place = int(np.ceil(core_share * len(distances))) - 1 if core_share else knee(distances)
     eps = float(distances[place]) * (1 + ROUNDING)
-    if eps <= 0:
-        raise ValueError(
-            "eps cannot be read off: most rows have so many exact copies that the nearest rows are at distance 0; drop "
-            "the copies (np.unique(rows, axis=0)) or pass eps"
-        )
     return ReachCurve(distances, eps, min(steps), max(steps))
 
 

@@ -73,7 +73,7 @@ def mapper_lens(
         lens: name in LENSES.
             pca: the first principal components (of the rows as they are measured), the largest score positive;
             l2_norm: length of the rows as given; density: minus the mean distance to the `n_neighbors` nearest rows;
-            umap: a map of two dimensions; isomap: distances along the neighbour graph of at most `max_landmarks` rows,
+            umap: a map of two dimensions, good for parts and arms, but it may tear a loop; isomap: distances along the neighbour graph of at most `max_landmarks` rows,
             drawn at random, the others placed by their nearest landmarks; concept: `scores`, given a row.
         n_components: 1 or 2 for pca and isomap; umap has 2, l2_norm and density have 1.
         n_neighbors: of umap, isomap and density.

@@ -33,9 +33,9 @@ def nerve_of(membership: scipy.sparse.csr_array) -> Nerve:
     """
     common = scipy.sparse.triu(membership @ membership.T, k=1).tocsr()
     common.sort_indices()
-    first, second = common.nonzero()
-    edges = np.column_stack([first, second]).astype(np.int64).reshape(-1, 2)
-    shared = np.asarray(common[first, second]).ravel().astype(np.int64)
+    common = common.tocoo()
+    edges = np.column_stack([common.row, common.col]).astype(np.int64)
+    shared = common.data.astype(np.int64)
     return Nerve(edges, shared, _triangles(membership))
 
 

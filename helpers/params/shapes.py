@@ -1,0 +1,65 @@
+"""Typed parameters of the notebooks that ask for the shape of the feature space (09 to 12)."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from helpers.params.notebooks import NotebookParams
+
+Space = Literal["decoder", "encoder", "firing"]
+
+
+class MapperParams(NotebookParams):
+    """09_mapper: features as a graph of overlapping clusters, beside random rows, and is it the same in two models?"""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    spaces: list[Space] = Field(
+        ["firing", "decoder"], min_length=1, description="what makes features near; the first one is drawn"
+    )
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
+    firing_components: int = Field(128, ge=2, description="dimensions into which firing patterns are packed")
+    lens: Literal["pca", "l2_norm", "umap", "isomap", "density"] = Field(
+        "isomap", description="the number, or two, along which features are cut into pieces"
+    )
+    lens_components: int = Field(
+        1, ge=1, le=2, description="components of the lens; l2_norm and density have 1, umap 2"
+    )
+    n_neighbors: int = Field(15, ge=2, description="neighbours of the lens (umap, isomap, density)")
+    max_landmarks: int = Field(300, ge=10, description="features that isomap measures exactly; others by the nearest")
+    n_cubes: int = Field(
+        0, ge=0, description="pieces along each component of the lens; 0 takes 8 to 24 by the features"
+    )
+    gain: float = Field(0.4, gt=0, lt=1, description="share of a piece that it has in common with its neighbour")
+    min_samples: int = Field(5, ge=2, description="features within reach, itself counted, that make a core of a node")
+    reach_k: int = Field(
+        4, ge=0, description="neighbour whose distance sets the reach; 0 takes 3 ln m in a piece of m features"
+    )
+    core_share: float = Field(
+        0.5, ge=0, le=1, description="share of features whose neighbour is within reach; 0 takes the knee of the curve"
+    )
+    n_runs: int = Field(39, ge=1, description="random copies of the drawn space, of each null and dictionary")
+    n_other_runs: int = Field(19, ge=1, description="random copies of every other space")
+    sweep_cubes: list[int] = Field([10, 14, 19, 26], min_length=1, description="resolutions of the grid of covers")
+    sweep_gains: list[float] = Field([0.2, 0.3, 0.4, 0.5], min_length=1, description="gains of the grid of covers")
+    concepts: str = Field(
+        "params/data/concepts.yaml", min_length=1, description="file of word groups that colour the nodes"
+    )
+    min_hits: int = Field(
+        3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of a group"
+    )
+    n_permutations: int = Field(1000, ge=19, description="shuffles of the partners and of the concepts, a test")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.spaces)) != len(self.spaces):
+            raise ValueError(f"spaces must differ; got {self.spaces}")
+        expected = {"umap": (2,), "l2_norm": (1,), "density": (1,)}.get(self.lens, (1, 2))
+        if self.lens_components not in expected:
+            raise ValueError(f"lens '{self.lens}' has lens_components={expected[0]}; got {self.lens_components}")
+        if min(self.sweep_cubes) < 1 or not all(0 < gain < 1 for gain in self.sweep_gains):
+            raise ValueError(
+                f"sweep_cubes must be at least 1 and sweep_gains between 0 and 1; got {self.sweep_cubes}, {self.sweep_gains}"
+            )
+        return self
