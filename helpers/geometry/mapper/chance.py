@@ -52,7 +52,7 @@ def mapper_chance(
     *,
     n_runs: int = 99,
     scores: Any = None,
-    min_share: float = 0.01,
+    min_share: float = 0.02,
     seed: int = 0,
 ) -> dict[str, MapperChance]:
     """Hold a graph against random rows.

@@ -140,7 +140,7 @@ class MapperGraph:
         counts = (self.membership @ known.astype(np.float64)).astype(np.float64)
         return np.divide(total, counts, out=np.full(self.n_nodes, np.nan), where=counts > 0)
 
-    def statistics(self, *, min_share: float = 0.01) -> MapperStatistics:
+    def statistics(self, *, min_share: float = 0.02) -> MapperStatistics:
         """Count components, loops and branches.
 
         Args:

@@ -34,7 +34,7 @@ def stability_sweep(
     n_cubes: Sequence[int],
     gains: Sequence[float],
     scores: Any = None,
-    min_share: float = 0.01,
+    min_share: float = 0.02,
 ) -> StabilitySweep:
     """Make the graph of every cover; the lens is computed once, eps is read off anew for each.
 

@@ -36,7 +36,9 @@ def test_shapes_are_more_than_chance(shape, settings, statistic):
     rows = point_cloud(shape, n_points=500, d=64, noise=0.1, seed=0).rows
     found = chance_of(rows, settings)
     assert list(found) == list(NULLS)
-    for result in found.values():
+    # Shuffled columns keep what single columns show, and two far clusters show in one column now and then.
+    for null in NULLS[:1] if shape == "two_clusters" else NULLS:
+        result = found[null]
         assert result.p_value(statistic) == pytest.approx(1 / 20)
         assert result.drawn[statistic].max() < getattr(result.observed, statistic)
 
