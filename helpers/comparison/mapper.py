@@ -11,6 +11,7 @@ import numpy as np
 from helpers.comparison.feature_maps import SpaceRows
 from helpers.geometry import concept_agreement
 from helpers.geometry.mapper import (
+    NULLS,
     MapperChance,
     MapperGraph,
     MapperSettings,
@@ -24,6 +25,7 @@ from helpers.geometry.mapper import (
 from helpers.nulls import PermutationResult
 
 PARTNERS, FREQUENCY = "shuffled partners", "partners of like frequency"
+COVARIANCE = NULLS[0]
 
 
 @dataclass(frozen=True)

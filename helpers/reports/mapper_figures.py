@@ -17,7 +17,8 @@ from helpers.reports.style import BLUE, GREY, ORANGE, PALETTE, VERMILION, new_fi
 NO_GROUP = "no group of words"
 NO_GROUP_COLOUR = "#C9CDD2"
 OTHER_GROUPS, OTHER_COLOUR = "other groups", "#555555"
-MOST_LABELS, LABEL_SHARE = 16, 0.5
+MOST_LABELS, LABEL_SHARE = 24, 0.5
+LETTERS, LETTER = 12, 0.16  # of a name that are shown; width of one, in units of the layout
 NULL_COLOURS = (GREY, ORANGE)
 
 
@@ -45,7 +46,7 @@ def graph_panels(
     Shapes:
         positions: of each graph (n_nodes, 2).
     Args:
-        labels: of each graph one a node; nodes that mostly belong to one group show its commonest name, up to 16 a panel.
+        labels: of each graph one a node; up to 24 a panel show their commonest names, those mostly of one group first.
         names: of the graphs.
     Raises:
         ValueError: graphs, positions, labels and names that do not belong together.
@@ -168,17 +169,20 @@ def _draw_graph(axes: Axes, graph: MapperGraph, places: np.ndarray, colours: Seq
 
 
 def _write_labels(axes: Axes, graph: MapperGraph, places: np.ndarray, labels: Sequence[NodeLabel]) -> None:
-    """Names beside nodes of which at least half belongs to one group; of those of one group in one part the fullest."""
-    chosen: dict[tuple[int, str], int] = {}
-    for node in np.argsort(-graph.sizes, kind="stable"):
-        label = labels[node]
-        if label.group and label.group_share >= LABEL_SHARE:
-            chosen.setdefault((int(graph.components[node]), label.group), int(node))
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-    for node in list(chosen.values())[:MOST_LABELS]:
+    """Words beside nodes: first those that are mostly of one group, then the fullest; none over another."""
+    width, height = LETTER * 2 * LETTERS, 0.55  # of a label, in units of the layout, at most
+    share = np.array([label.group_share * (label.group_share >= LABEL_SHARE) for label in labels])
+    taken: list[tuple[float, float]] = []
+    for node in np.lexsort((-graph.sizes, -share)):
+        text = ", ".join(name[:LETTERS] for name in labels[node].names[:2])
+        x, y = places[node]
+        free = all(abs(x - left) > width / 2 or abs(y - low) > height for left, low in taken)
+        if not text or not free or len(taken) == MOST_LABELS:
+            continue
+        taken.append((x, y))
         axes.annotate(
-            ", ".join(labels[node].names[:2]), places[node], xytext=(0, 9), textcoords="offset points", ha="center",
-            fontsize=8, bbox=box, zorder=5,
+            text, (x, y), xytext=(0, 8), textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}, zorder=5,
         )  # fmt: skip
 
 

@@ -8,25 +8,32 @@ import numpy as np
 
 from helpers.geometry.mapper import STATISTICS, MapperChance, MapperGraph, NodeLabel
 from helpers.nulls import PermutationResult
+from helpers.nulls.correction import benjamini_hochberg
 from helpers.reports.tables import table
 
 
 def chance_table(results: Mapping[str, Mapping[str, MapperChance]], *, caption: str = "") -> str:
-    """A row a graph and statistic: the count, and for every null its mean, range and p.
+    """A row a graph and statistic: the count, and for every null its mean, range and p, corrected (Benjamini and
+    Hochberg) over all tests of the table.
 
     Args:
         results: graph -> null -> result.
     """
-    rows = {}
-    for name, row in results.items():
-        for statistic in STATISTICS:
-            observed = getattr(next(iter(row.values())).observed, statistic)
-            cells = {"count": f"{observed}"}
-            for null, result in row.items():
-                drawn = result.drawn[statistic]
-                cells[null] = f"{drawn.mean():.1f} ({drawn.min()} to {drawn.max()})"
-                cells[f"p, {null}"] = f"{result.p_value(statistic):.2g}"
-            rows[f"{name}, {statistic}"] = cells
+    tests = {
+        (name, statistic, null): result.p_value(statistic)
+        for name, row in results.items()
+        for statistic in STATISTICS
+        for null, result in row.items()
+    }
+    corrected = dict(zip(tests, benjamini_hochberg(list(tests.values())), strict=True))
+    rows: dict[str, dict[str, str]] = {}
+    for (name, statistic, null), p_value in tests.items():
+        result = results[name][null]
+        drawn = result.drawn[statistic]
+        cells = rows.setdefault(f"{name}, {statistic}", {"count": f"{getattr(result.observed, statistic)}"})
+        cells[null] = f"{drawn.mean():.1f} ({drawn.min()} to {drawn.max()})"
+        cells[f"p, {null}"] = f"{p_value:.2g}"
+        cells[f"corrected, {null}"] = f"{corrected[name, statistic, null]:.2g}"
     return table(rows, caption=caption)
 
 

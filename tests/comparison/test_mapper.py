@@ -63,7 +63,9 @@ def test_strangers_do_not(sides):
     pair, _ = sides
     rows, rng = pair.rows, np.random.default_rng(1)
     wrong = make_pairs(rng.permutation(rows.ids_a), rows.ids_b, np.linspace(1, 0.5, N), settings=rows.pairs.settings)
-    strangers = make_graphs(SpaceRows("decoder", rows.rows_a, rows.rows_b, rows.ids_a, rows.ids_b, wrong), pair.settings)
+    strangers = make_graphs(
+        SpaceRows("decoder", rows.rows_a, rows.rows_b, rows.ids_a, rows.ids_b, wrong), pair.settings
+    )
     found = partner_tests({"decoder": strangers}, counts_b=np.arange(D_SAE), n_permutations=99)["decoder"]
     assert all(result.p_value > 0.05 for result in found.values())
 

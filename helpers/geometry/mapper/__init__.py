@@ -1,7 +1,7 @@
 """Mapper: rows as a graph of overlapping clusters along a lens, and whether its shape is more than chance."""
 
 from helpers.geometry.mapper.build import MapperSettings, mapper_graph
-from helpers.geometry.mapper.chance import MapperChance, mapper_chance
+from helpers.geometry.mapper.chance import NULLS, MapperChance, mapper_chance
 from helpers.geometry.mapper.graph import STATISTICS, MapperGraph, MapperStatistics
 from helpers.geometry.mapper.labels import NodeLabel, node_labels, rows_together
 from helpers.geometry.mapper.layout import graph_layout
@@ -11,6 +11,7 @@ from helpers.geometry.mapper.stability import StabilitySweep, stability_sweep
 
 __all__ = [
     "LENSES",
+    "NULLS",
     "STATISTICS",
     "MapperChance",
     "MapperGraph",
