@@ -174,7 +174,8 @@ def _write_labels(axes: Axes, graph: MapperGraph, places: np.ndarray, labels: Se
     share = np.array([label.group_share * (label.group_share >= LABEL_SHARE) for label in labels])
     taken: list[tuple[float, float]] = []
     for node in np.lexsort((-graph.sizes, -share)):
-        text = ", ".join(name[:LETTERS] for name in labels[node].names[:2])
+        names = labels[node].names[:2]
+        text = ", ".join(name if len(name) <= LETTERS else name[: LETTERS - 1] + "…" for name in names)
         x, y = places[node]
         free = all(abs(x - left) > width / 2 or abs(y - low) > height for left, low in taken)
         if not text or not free or len(taken) == MOST_LABELS:

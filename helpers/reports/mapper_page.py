@@ -30,7 +30,7 @@ STYLE = """
 .mg svg {display: block; max-width: 100%; height: auto}
 .mg line {stroke: #9AA0A6; stroke-opacity: 0.8}
 .mg circle {stroke: #777; stroke-width: 0.6; cursor: help}
-.mg circle:hover, .mg circle:focus {stroke: #000; stroke-width: 3; outline: none}
+.mg circle:hover, .mg circle:focus {stroke: currentColor; stroke-width: 3; outline: none}
 .mg label {margin-right: 1.2em; cursor: pointer}
 .mg .key {display: none; margin: 0.4em 0}
 .mg .key span {display: inline-block; margin-right: 1em; white-space: nowrap}

@@ -11,6 +11,8 @@ from jaxtyping import Int64
 
 from helpers.geometry.mapper.graph import MapperGraph
 
+LEAST_SHARE = 0.2  # of a node's members; a few among hundreds do not name it
+
 
 @dataclass(frozen=True)
 class NodeLabel:
@@ -18,7 +20,8 @@ class NodeLabel:
 
     Args:
         names: the most common names of its members, the most common first, of equals the one that is rarer elsewhere.
-        group: the group that most of its members with a group belong to, "" if fewer than two do.
+        group: the group that most of its members with a group belong to, "" if fewer than two do, or less than a fifth of
+            all members.
         group_share: share of all members that are in this group, in [0, 1].
     """
 
@@ -57,7 +60,7 @@ def node_labels(
         of_groups = Counter(groups[row] for row in rows if groups[row])
         group = min(of_groups, key=lambda name: (-of_groups[name], name), default="")
         n_members = of_groups[group] if group else 0
-        kept = group if n_members > 1 else ""
+        kept = group if n_members > 1 and n_members >= LEAST_SHARE * len(rows) else ""
         found.append(NodeLabel(tuple(ranked[:n_names]), kept, n_members / len(rows) if kept else 0.0))
     return found
 

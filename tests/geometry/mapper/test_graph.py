@@ -91,6 +91,13 @@ def test_nodes_are_named_by_what_is_common_in_them_and_rare_elsewhere():
         node_labels(graph, names[:7], groups)
 
 
+def test_a_few_of_many_do_not_name_a_node():
+    graph = graph_of([range(20), range(18, 29)])
+    groups = ["birds"] * 3 + [""] * 17 + ["fish"] * 3 + [""] * 6
+    labels = node_labels(graph, [""] * 29, groups)
+    assert [label.group for label in labels] == ["", "fish"]  # 3 of 20, and 3 of 11
+
+
 def test_rows_that_share_a_node_come_once():
     graph = graph_of([[0, 1, 2], [1, 2, 3], [5]])
     assert sorted(map(tuple, rows_together(graph).tolist())) == [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)]
