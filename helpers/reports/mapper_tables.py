@@ -69,7 +69,7 @@ def nodes_table(graph: MapperGraph, labels: Sequence[NodeLabel], *, n: int = 10,
     return table(rows, caption=caption)
 
 
-def tests_table(results: Mapping[str, Mapping[str, PermutationResult]], *, caption: str = "") -> str:
+def shares_table(results: Mapping[str, Mapping[str, PermutationResult]], *, caption: str = "") -> str:
     """A row a question and null: score, chance, how many times as often, p."""
     rows = {}
     for question, row in results.items():
