@@ -14,6 +14,7 @@ import yaml
 from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
 from helpers.features import WordTable
+from helpers.geometry.mapper import MapperGraph
 from helpers.matching import FeaturePairs, match_features
 from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
 from tests.browser.map_page import MapPage
@@ -182,6 +183,23 @@ def test_features_split_beyond_chance_and_by_meaning(smoke_study):
     assert metrics[inside] > metrics[f"{inside}_null"]
     assert metrics["effective_words_a"] < metrics["effective_words_a_64"]
     assert metrics["map_neighbours_kept"] > 3 * metrics["map_neighbours_chance"]
+
+
+def test_mapper_graphs_stand_beside_random_points(smoke_study):
+    result = smoke_study.result("09_mapper", "main")
+    for space in ("firing", "decoder"):
+        for side in "ab":
+            for count in ("components", "loops", "branches"):
+                assert result.metrics[f"{space}_{side}_{count}"] >= 0
+                assert 0 < result.metrics[f"{space}_{side}_{count}_p"] <= 1
+        assert 0 <= result.metrics[f"{space}_together"] <= 1
+    assert result.metrics["firing_together"] > result.metrics["firing_together_null"]
+    assert {figure["file"] for figure in result.figures} == {
+        f"figures/{name}.png" for name in ("reach", "chance", "covers", "graphs")
+    }
+    page = result.artifact("page").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2 and "<script" not in page
+    assert MapperGraph.load(result.artifact("graph_a")).n_nodes == page.split("</svg>")[0].count("<circle")
 
 
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
