@@ -23,6 +23,7 @@ from helpers.storage import atomic_file
 SCALE, LARGEST, SMALLEST = 42.0, 17.0, 4.0  # pixels: length of a tie, radius of the fullest and of the emptiest node
 SHOWN_MEMBERS = 14
 UNKNOWN = "#FFFFFF"
+DENSITY = "firing density"
 STYLE = """
 .mg {font: 14px/1.4 system-ui, sans-serif; color: inherit}
 .mg figure {margin: 0.6em 0 1em; overflow-x: auto}
@@ -75,7 +76,7 @@ def mapper_html(sides: Sequence[GraphSide], *, title: str) -> str:
         _check(side)
     colours = group_colours([side.labels for side in sides])
     values = [(_log_density(side), side.graph.node_values(side.correlation)) for side in sides]
-    scales = _scale([side for side, _ in values], "firing density"), _scale([side for _, side in values], "correlation")
+    scales = _scale([side for side, _ in values], DENSITY), _scale([side for _, side in values], "correlation")
     drawn = [_drawing(side, found, colours, scales) for side, found in zip(sides, values, strict=True)]
     name = "mg" + hashlib.sha256("".join(drawn).encode()).hexdigest()[:10]
     kinds = {"group": "group of words", "density": "how often features fire", "partner": "correlation with the partner"}
@@ -118,10 +119,11 @@ class _Scale:
 
     def key(self) -> str:
         ramp = ", ".join(to_hex(mpl.colormaps["cividis"](share)) for share in np.linspace(0, 1, 6))
-        low, high = (f"{10**v:.2%}" if self.name == "firing density" else f"{v:.2f}" for v in (self.low, self.high))
+        low, high = (f"{10**v:.2%}" if self.name == DENSITY else f"{v:.2f}" for v in (self.low, self.high))
+        unknown = "never fires" if self.name == DENSITY else "no member with a partner"
         return (
             f'<span>mean {self.name}: {low}<b style="background: linear-gradient(90deg, {ramp})"></b>{high}</span>'
-            f'<span><i style="background: {UNKNOWN}"></i>none of its members has one</span>'
+            f'<span><i style="background: {UNKNOWN}"></i>{unknown}</span>'
         )
 
 

@@ -66,13 +66,14 @@ def mapper_graph(rows: Any, settings: MapperSettings, *, scores: Any = None) -> 
     Shapes:
         rows: (n, d), at least four; scores: (n,) or (n, 2) with the lens "concept".
     Returns:
-        The graph, with at least two nodes and one tie; `settings` has what was read off the data (n_cubes, eps) and the
-        share of cores, too. Turning the rows, or changing their order, changes only the numbering (but see `mapper_lens`).
+        The graph, with at least two nodes and one tie; its `settings` have what was read off the data (n_cubes, eps).
+        Turning the rows, or changing their order, changes only the numbering (but see `mapper_lens`).
     Raises:
         ValueError: what `MapperPoints`, `mapper_lens` and `cube_rows` refuse; no cube with enough rows; no cluster, one
             cluster, or no two clusters with a common row: the message names the parameter to change, and its direction.
     Notes:
-        Cost: distances inside every cube; memory: those of one cube, and the rows as float64 twice.
+        Cost: distances inside every cube; memory: the neighbours of the fullest cube, m^2 numbers at worst for m rows, and
+        the rows as float64 three times.
     """
     data = MapperPoints.of(rows, metric=settings.metric)
     graph = clusters_along(data, lens_of(data, settings, scores=scores), settings)

@@ -32,22 +32,20 @@ def _part(graph: MapperGraph, nodes: np.ndarray, seed: int) -> np.ndarray:
     """One part with its long side across, from (0, 0)."""
     if len(nodes) == 1:
         return np.zeros((1, 2))
-    ties = nx.Graph()
-    ties.add_nodes_from(nodes.tolist())
-    ties.add_edges_from(graph.edges[np.isin(graph.edges[:, 0], nodes)].tolist())
     if len(nodes) == 2:
         return np.array([[0.0, 0.0], [1.0, 0.0]])
-    start = {int(node): place for node, place in zip(nodes, _on_circle(len(nodes)), strict=True)}
+    ends = np.searchsorted(nodes, graph.edges[np.isin(graph.edges[:, 0], nodes)])
+    ties = nx.Graph()
+    ties.add_nodes_from(range(len(nodes)))
+    ties.add_edges_from(ends.tolist())
+    start = dict(enumerate(_on_circle(len(nodes))))
     if len(nodes) <= MOST_EXACT:
         placed = nx.kamada_kawai_layout(ties, pos=start)
     else:
         placed = nx.spring_layout(ties, pos=start, seed=seed, iterations=200)
-    points = np.array([placed[int(node)] for node in nodes])
+    points = np.array([placed[place] for place in range(len(nodes))])
     centred = points - points.mean(axis=0)
     points = centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
-    edges = np.array([(ties_from, ties_to) for ties_from, ties_to in ties.edges])
-    place = {int(node): number for number, node in enumerate(nodes)}
-    ends = np.array([[place[int(i)], place[int(j)]] for i, j in edges])
     points /= np.median(np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1))
     return points - points.min(axis=0)
 

@@ -6,7 +6,6 @@ rows of a that are in one node, and their matched partners in b, which should be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -66,8 +65,8 @@ def partners_stay_together(
     def score(order: np.ndarray) -> float:
         nodes_left, nodes_right = nodes_of[order[left]], nodes_of[order[right]]
         close = np.zeros(len(left), dtype=bool)
-        for one in _columns(nodes_left):
-            for other in _columns(nodes_right):
+        for one in nodes_left.T:
+            for other in nodes_right.T:
                 close |= near[one, other]
         return float(close.mean())
 
@@ -110,7 +109,3 @@ def _near(graph: MapperGraph) -> np.ndarray:
     near[np.arange(graph.n_nodes), np.arange(graph.n_nodes)] = True
     near[graph.edges[:, 0], graph.edges[:, 1]] = near[graph.edges[:, 1], graph.edges[:, 0]] = True
     return near
-
-
-def _columns(nodes: np.ndarray) -> Iterator[np.ndarray]:
-    return iter(nodes.T)
