@@ -18,7 +18,9 @@ NO_GROUP = "no group of words"
 NO_GROUP_COLOUR = "#C9CDD2"
 OTHER_GROUPS, OTHER_COLOUR = "other groups", "#555555"
 MOST_LABELS, LABEL_SHARE = 24, 0.5
-LETTERS, LETTER = 12, 0.16  # of a name that are shown; width of one, in units of the layout
+LETTERS = 12  # of a name that are shown
+WIDTH, LETTER_WIDTH, LINE_HEIGHT = 9.5, 0.07, 0.17  # inches: of the figure, and of what is written beside nodes
+MARGIN = 0.8  # around a graph, in lengths of a tie
 NULL_COLOURS = (GREY, ORANGE)
 
 
@@ -57,7 +59,7 @@ def graph_panels(
     heights = [float(np.clip(9.5 * span[1] / span[0], 1.6, 6.5)) for span in spans]
     with styled():
         figure, panels = new_figure(
-            n_rows=len(graphs), width=9.5, height=0.5 * len(graphs) + sum(heights) + 0.6, height_ratios=heights
+            n_rows=len(graphs), width=WIDTH, height=0.5 * len(graphs) + sum(heights) + 0.6, height_ratios=heights
         )
         for axes, graph, places, described, name in zip(panels, graphs, positions, labels, names, strict=True):
             _draw_graph(axes, graph, places, [colours[label.group] for label in described])
@@ -163,24 +165,25 @@ def _draw_graph(axes: Axes, graph: MapperGraph, places: np.ndarray, colours: Seq
     areas = 18 + 320 * graph.sizes / graph.sizes.max()
     axes.scatter(places[:, 0], places[:, 1], s=areas, c=list(colours), edgecolors="white", linewidths=0.8, zorder=2)
     axes.set_aspect("equal")
-    axes.set_xlim(places[:, 0].min() - 0.8, places[:, 0].max() + 0.8)
-    axes.set_ylim(places[:, 1].min() - 0.8, places[:, 1].max() + 0.8)
+    axes.set_xlim(places[:, 0].min() - MARGIN, places[:, 0].max() + MARGIN)
+    axes.set_ylim(places[:, 1].min() - MARGIN, places[:, 1].max() + MARGIN)
     axes.set_axis_off()
 
 
 def _write_labels(axes: Axes, graph: MapperGraph, places: np.ndarray, labels: Sequence[NodeLabel]) -> None:
     """Words beside nodes: first those that are mostly of one group, then the fullest; none over another."""
-    width, height = LETTER * 2 * LETTERS, 0.55  # of a label, in units of the layout, at most
+    unit = (np.ptp(places[:, 0]) + 2 * MARGIN) / WIDTH  # of the layout, an inch
     share = np.array([label.group_share * (label.group_share >= LABEL_SHARE) for label in labels])
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     for node in np.lexsort((-graph.sizes, -share)):
         names = labels[node].names[:2]
         text = ", ".join(name if len(name) <= LETTERS else name[: LETTERS - 1] + "…" for name in names)
         x, y = places[node]
-        free = all(abs(x - left) > width / 2 or abs(y - low) > height for left, low in taken)
+        half = unit * LETTER_WIDTH * len(text) / 2
+        free = all(abs(x - at) > half + other or abs(y - low) > unit * LINE_HEIGHT for at, low, other in taken)
         if not text or not free or len(taken) == MOST_LABELS:
             continue
-        taken.append((x, y))
+        taken.append((x, y, half))
         axes.annotate(
             text, (x, y), xytext=(0, 8), textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
             bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}, zorder=5,
