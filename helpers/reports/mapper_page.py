@@ -97,9 +97,8 @@ def mapper_html(sides: Sequence[GraphSide], *, title: str) -> str:
 def save_mapper_page(sides: Sequence[GraphSide], path: str | Path, *, title: str) -> None:
     """The same as a page of its own, written atomically."""
     body = mapper_html(sides, title=title)
-    page = (
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><body>{body}</body></html>'
-    )
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    page = f'<!DOCTYPE html><html lang="en">{head}<title>{escape(title)}</title><body>{body}</body></html>'
     with atomic_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
 

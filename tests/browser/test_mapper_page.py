@@ -53,6 +53,7 @@ def test_nodes_lie_inside_their_drawing_and_the_page_fits_a_phone(page, tmp_path
         r.right <= box.right + 1 && r.top >= box.top - 1 && r.bottom <= box.bottom + 1)(c.getBoundingClientRect())))(
         document.querySelector('svg').getBoundingClientRect())"""
     assert page.run(inside)
+    assert page.run("document.documentElement.scrollWidth") <= 390
     texts = page.run("[...document.querySelectorAll('circle title')].map(t => t.textContent)")
     assert all("features" in text and "correlation with the partner" in text for text in texts)
     assert page.run("[...document.querySelectorAll('circle')].every(c => c.tabIndex === 0)")
