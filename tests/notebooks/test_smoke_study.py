@@ -197,7 +197,7 @@ def test_mapper_graphs_stand_beside_random_points(smoke_study):
     assert {figure["file"] for figure in result.figures} == {
         f"figures/{name}.png" for name in ("reach", "chance", "covers", "graphs")
     }
-    page = result.artifact("page").read_text(encoding="utf-8")
+    page = result.artifact("mapper_graphs").read_text(encoding="utf-8")
     assert page.count("<svg") == 2 and "<script" not in page
     assert MapperGraph.load(result.artifact("graph_a")).n_nodes == page.split("</svg>")[0].count("<circle")
 
