@@ -20,10 +20,10 @@ from helpers.nulls.permutation import PermutationResult, null_rng, summarise
 
 
 class Scale(NamedTuple):
-    """What a result says about its score: a name; more is more alike; 1 is the best possible."""
+    """What a result says about its score: a name, whether more or less is more alike, and the best possible."""
 
     name: str
-    direction: Literal["similarity"] = "similarity"
+    direction: Literal["similarity", "distance"] = "similarity"
     ideal: float = 1.0
 
 

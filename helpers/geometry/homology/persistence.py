@@ -1,0 +1,189 @@
+"""Persistent homology: at which distance components, loops and voids of a cloud of points appear, and when they fill in.
+
+Grow a ball around every landmark. Two that touch are an edge, three that touch pairwise a triangle, and so on (the
+Rips complex). A *bar* is a feature of the growing shape: born when an edge closes a loop, dead when triangles fill it.
+Dimension 0 are components (all born at 0), 1 loops, 2 voids. Long bars are shape, short bars are the grain of a sample;
+how long a bar must be is a question for a null (`significance`).
+
+Bars are computed by ripser, in float32, with coefficients modulo 2, up to the enclosing radius, after which no loop is
+alive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float, Int64
+from ripser import ripser
+
+from helpers.geometry.homology.cost import Cost, check_cost, check_size, count_simplices
+from helpers.geometry.homology.landmarks import CHOICES, Choice, Landmarks, landmarks_of
+from helpers.geometry.homology.rows import METRICS, Metric, as_points
+from helpers.storage import atomic_file
+
+FORMAT_VERSION = 1
+#: What a bar of each dimension is.
+KINDS = ("components", "loops", "voids")
+
+
+@dataclass(frozen=True)
+class Persistence:
+    """Bars of a cloud of points.
+
+    Shapes:
+        diagrams: one (n_bars, 2) float64 a dimension, birth and death in the metric's unit, the longest first; the one
+        component that never dies has death infinity. cocycles: one (k, 2) int64 a loop of `diagrams[1]`, edges between
+        places in the landmarks: cut them all, and the loop is open. distances: (n_landmarks, n_landmarks).
+    Args:
+        landmarks: which rows, how chosen, and how well they cover the others.
+        cost: what the run was estimated to need.
+    Notes:
+        Rotation, moving (Euclidean) or scaling every row (cosine) change nothing, nor does the order of the columns or,
+        unless landmarks are random, of the rows; all up to float32 and to equal distances.
+    """
+
+    diagrams: tuple[Float[np.ndarray, "n_bars 2"], ...]
+    cocycles: tuple[Int64[np.ndarray, "k 2"], ...]
+    landmarks: Landmarks
+    distances: Float[np.ndarray, "k k"]
+    cost: Cost
+
+    @property
+    def max_dim(self) -> int:
+        return len(self.diagrams) - 1
+
+    @property
+    def scale(self) -> float:
+        """Median distance of two landmarks: the unit in which clouds of different spaces can be compared."""
+        return float(np.median(self.distances[np.triu_indices(self.landmarks.n, k=1)]))
+
+    def bars(self, dim: int) -> Float[np.ndarray, "n_bars 2"]:
+        """Bars of one dimension that end."""
+        self._check_dim(dim)
+        found = self.diagrams[dim]
+        return found[np.isfinite(found[:, 1])]
+
+    def lengths(self, dim: int) -> Float[np.ndarray, " n_bars"]:
+        """Death minus birth of the bars that end, the longest first."""
+        return np.diff(self.bars(dim), axis=1)[:, 0]
+
+    def longest(self, dim: int) -> float:
+        """Length of the longest bar that ends; 0 if there is none."""
+        return float(self.lengths(dim).max(initial=0.0))
+
+    def relative(self, dim: int) -> Float[np.ndarray, "n_bars 2"]:
+        """Bars of one dimension that end, in median distances."""
+        return self.bars(dim) / self.scale
+
+    def betti_curve(self, dim: int, scales: Any) -> Int64[np.ndarray, " n_scales"]:
+        """Bars of one dimension that are alive at every scale (birth <= scale < death)."""
+        self._check_dim(dim)
+        at = np.asarray(scales, dtype=np.float64)[:, None]
+        births, deaths = self.diagrams[dim].T
+        return ((births <= at) & (at < deaths)).sum(axis=1)
+
+    def _check_dim(self, dim: int) -> None:
+        if not 0 <= dim <= self.max_dim:
+            raise ValueError(f"bars were computed up to dimension {self.max_dim}; got {dim}; raise max_dim")
+
+    def save(self, path: str | Path) -> None:
+        """Write one .npz file, atomically."""
+        flat: dict[str, Any] = {f"diagram_{dim}": bars for dim, bars in enumerate(self.diagrams)}
+        flat["cocycle_edges"] = np.concatenate([*self.cocycles, np.empty((0, 2), dtype=np.int64)])
+        flat["cocycle_sizes"] = np.array([len(edges) for edges in self.cocycles], dtype=np.int64)
+        mark, cost = self.landmarks, self.cost
+        flat |= {"ids": mark.ids, "distances": self.distances, "radius": np.float64(mark.radius)}
+        flat["counts"] = np.array([mark.n_rows, cost.n_edges, cost.n_triangles, cost.n_bytes], dtype=np.int64)
+        flat["words"] = np.array([mark.choice, mark.metric])
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, format_version=np.int64(FORMAT_VERSION), **flat)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Persistence:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: no such file, not a file of bars, or a newer format.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ValueError(
+                f"expected persistent homology in {path}, found no such file; run 10_persistent_homology again"
+            )
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                return cls._read(content)
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, StopIteration) as error:
+            raise ValueError(
+                f"{path} cannot be read as persistent homology ({error}); run 10_persistent_homology again"
+            ) from error
+
+    @classmethod
+    def _read(cls, content: Any) -> Persistence:
+        if int(content["format_version"]) > FORMAT_VERSION:
+            raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
+        diagrams = tuple(content[f"diagram_{dim}"] for dim in range(3) if f"diagram_{dim}" in content)
+        ends = np.cumsum(content["cocycle_sizes"])[:-1]
+        cocycles = np.split(content["cocycle_edges"], ends) if len(content["cocycle_sizes"]) else []
+        choice, metric = (str(word) for word in content["words"])
+        n_rows, *simplices = (int(count) for count in content["counts"])
+        landmarks = Landmarks(
+            content["ids"],
+            float(content["radius"]),
+            n_rows,
+            next(known for known in CHOICES if known == choice),
+            next(known for known in METRICS if known == metric),
+        )
+        return cls(diagrams, tuple(cocycles), landmarks, content["distances"], Cost(landmarks.n, *simplices))
+
+
+def persistence(
+    rows: Any,
+    *,
+    max_dim: int = 1,
+    metric: Metric = "euclidean",
+    n_landmarks: int = 300,
+    choice: Choice = "furthest",
+    seed: int = 0,
+    max_mib: float | None = None,
+) -> Persistence:
+    """Bars of the landmarks of a cloud of points.
+
+    Shapes:
+        rows: (n, d).
+    Args:
+        max_dim: highest dimension: 0 components, 1 loops, 2 voids (at most 400 landmarks).
+        metric: "euclidean", or "cosine" (the angle, in radians).
+        n_landmarks, choice, seed: see `choose_landmarks`; with as many rows or fewer all rows take part.
+        max_mib: memory that may be taken; None = 80 % of what is free.
+    Raises:
+        ValueError: an argument out of range; rows that are not finite, all the same, or zero with cosine; an estimate
+            of the memory that does not fit, with the number of landmarks that would.
+    Notes:
+        Copies of a row are one point: they add neither landmarks nor bars. A constant column changes nothing
+        (Euclidean).
+    Source:
+        Edelsbrunner et al. 2002, doi:10.1007/s00454-002-2885-2; ripser: Bauer 2021, arXiv:1908.02518; Tralie et al.
+        2018, doi:10.21105/joss.00925.
+    """
+    points = as_points(rows, metric=metric)
+    if choice not in CHOICES or n_landmarks < 2:
+        raise ValueError(
+            f"expected n_landmarks of at least 2 and a choice of {', '.join(CHOICES)}; got {n_landmarks} and '{choice}'"
+        )
+    check_size(min(n_landmarks, len(points)), max_dim=max_dim, max_mib=max_mib)
+    landmarks = landmarks_of(points, n_landmarks=n_landmarks, choice=choice, seed=seed)
+    distances = points.distances(landmarks.ids)
+    cost = count_simplices(distances, max_dim=max_dim)
+    check_cost(cost, max_mib=max_mib)
+    found = ripser(distances, maxdim=max_dim, distance_matrix=True, do_cocycles=max_dim > 0)
+    orders = [np.argsort(bars[:, 0] - bars[:, 1], kind="stable") for bars in found["dgms"]]
+    diagrams = tuple(bars[order].astype(np.float64) for bars, order in zip(found["dgms"], orders, strict=True))
+    cocycles: list[np.ndarray] = []
+    if max_dim > 0:
+        cocycles = [np.asarray(found["cocycles"][1][bar], dtype=np.int64)[:, :2] for bar in orders[1]]
+    return Persistence(diagrams, tuple(cocycles), landmarks, distances, cost)
