@@ -5,8 +5,7 @@ Rips complex). A *bar* is a feature of the growing shape: born when an edge clos
 Dimension 0 are components (all born at 0), 1 loops, 2 voids. Long bars are shape, short bars are the grain of a sample;
 how long a bar must be is a question for a null (`significance`).
 
-Bars are computed by ripser, in float32, with coefficients modulo 2, up to the enclosing radius, after which no loop is
-alive.
+Coefficients are modulo 2. Components and loops come from `rips_loops`, in float64; voids from ripser, in float32.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 from ripser import ripser
 
-from helpers.geometry.homology.cost import Cost, check_cost, check_size, count_simplices
+from helpers.geometry.homology.cost import Cost, check_cost, check_size, estimate_cost, estimate_voids
 from helpers.geometry.homology.landmarks import CHOICES, Choice, Landmarks, landmarks_of
+from helpers.geometry.homology.rips_loops import rips_bars
 from helpers.geometry.homology.rows import METRICS, Metric, as_points
 from helpers.storage import atomic_file
 
@@ -36,18 +36,18 @@ class Persistence:
 
     Shapes:
         diagrams: one (n_bars, 2) float64 a dimension, birth and death in the metric's unit, the longest first; the one
-        component that never dies has death infinity. cocycles: one (k, 2) int64 a loop of `diagrams[1]`, edges between
-        places in the landmarks: cut them all, and the loop is open. distances: (n_landmarks, n_landmarks).
+        component that never dies has death infinity. edges: (n_loops, 2) int64, the edge that closes each loop of
+        `diagrams[1]`, between places in the landmarks. distances: (n_landmarks, n_landmarks).
     Args:
         landmarks: which rows, how chosen, and how well they cover the others.
         cost: what the run was estimated to need.
     Notes:
         Rotation, moving (Euclidean) or scaling every row (cosine) change nothing, nor does the order of the columns or,
-        unless landmarks are random, of the rows; all up to float32 and to equal distances.
+        unless landmarks are random, of the rows; all up to rounding and to equal distances.
     """
 
     diagrams: tuple[Float[np.ndarray, "n_bars 2"], ...]
-    cocycles: tuple[Int64[np.ndarray, "k 2"], ...]
+    edges: Int64[np.ndarray, "n_loops 2"]
     landmarks: Landmarks
     distances: Float[np.ndarray, "k k"]
     cost: Cost
@@ -93,11 +93,9 @@ class Persistence:
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
         flat: dict[str, Any] = {f"diagram_{dim}": bars for dim, bars in enumerate(self.diagrams)}
-        flat["cocycle_edges"] = np.concatenate([*self.cocycles, np.empty((0, 2), dtype=np.int64)])
-        flat["cocycle_sizes"] = np.array([len(edges) for edges in self.cocycles], dtype=np.int64)
         mark, cost = self.landmarks, self.cost
-        flat |= {"ids": mark.ids, "distances": self.distances, "radius": np.float64(mark.radius)}
-        flat["counts"] = np.array([mark.n_rows, cost.n_edges, cost.n_triangles, cost.n_bytes], dtype=np.int64)
+        flat |= {"edges": self.edges, "ids": mark.ids, "distances": self.distances, "radius": np.float64(mark.radius)}
+        flat["counts"] = np.array([mark.n_rows, cost.n_triangles, cost.n_bytes], dtype=np.int64)
         flat["words"] = np.array([mark.choice, mark.metric])
         with atomic_file(path) as partial, partial.open("wb") as file:
             np.savez(file, format_version=np.int64(FORMAT_VERSION), **flat)
@@ -127,8 +125,6 @@ class Persistence:
         if int(content["format_version"]) > FORMAT_VERSION:
             raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
         diagrams = tuple(content[f"diagram_{dim}"] for dim in range(3) if f"diagram_{dim}" in content)
-        ends = np.cumsum(content["cocycle_sizes"])[:-1]
-        cocycles = np.split(content["cocycle_edges"], ends) if len(content["cocycle_sizes"]) else []
         choice, metric = (str(word) for word in content["words"])
         n_rows, *simplices = (int(count) for count in content["counts"])
         landmarks = Landmarks(
@@ -138,7 +134,7 @@ class Persistence:
             next(known for known in CHOICES if known == choice),
             next(known for known in METRICS if known == metric),
         )
-        return cls(diagrams, tuple(cocycles), landmarks, content["distances"], Cost(landmarks.n, *simplices))
+        return cls(diagrams, content["edges"], landmarks, content["distances"], Cost(landmarks.n, *simplices))
 
 
 def persistence(
@@ -175,15 +171,19 @@ def persistence(
         raise ValueError(
             f"expected n_landmarks of at least 2 and a choice of {', '.join(CHOICES)}; got {n_landmarks} and '{choice}'"
         )
-    check_size(min(n_landmarks, len(points)), max_dim=max_dim, max_mib=max_mib)
+    check_size(min(n_landmarks, len(points)), max_dim=max_dim)
+    cost = estimate_cost(min(n_landmarks, len(points)))
+    check_cost(cost, max_mib=max_mib)
     landmarks = landmarks_of(points, n_landmarks=n_landmarks, choice=choice, seed=seed)
     distances = points.distances(landmarks.ids)
-    cost = count_simplices(distances, max_dim=max_dim)
-    check_cost(cost, max_mib=max_mib)
-    found = ripser(distances, maxdim=max_dim, distance_matrix=True, do_cocycles=max_dim > 0)
-    orders = [np.argsort(bars[:, 0] - bars[:, 1], kind="stable") for bars in found["dgms"]]
-    diagrams = tuple(bars[order].astype(np.float64) for bars, order in zip(found["dgms"], orders, strict=True))
-    cocycles: list[np.ndarray] = []
-    if max_dim > 0:
-        cocycles = [np.asarray(found["cocycles"][1][bar], dtype=np.int64)[:, :2] for bar in orders[1]]
-    return Persistence(diagrams, tuple(cocycles), landmarks, distances, cost)
+    if max_dim == 2:
+        cost = estimate_voids(distances)
+        check_cost(cost, max_mib=max_mib)
+    bars = rips_bars(distances)
+    loops = np.argsort(bars.loops[:, 0] - bars.loops[:, 1], kind="stable")
+    deaths = bars.components[bars.components > 0][::-1]
+    diagrams = [np.column_stack([np.zeros(len(deaths)), deaths]), bars.loops[loops]][: max_dim + 1]
+    if max_dim == 2:
+        voids = ripser(distances, maxdim=2, distance_matrix=True)["dgms"][2].astype(np.float64)
+        diagrams.append(voids[np.argsort(voids[:, 0] - voids[:, 1], kind="stable")])
+    return Persistence(tuple(diagrams), bars.edges[loops] if max_dim else bars.edges[:0], landmarks, distances, cost)

@@ -46,7 +46,7 @@ class BarTest:
     def p_values(self, dim: int) -> Float[np.ndarray, " n_bars"]:
         """p of every bar of a dimension that ends, the longest first: (1 + copies with one as long) / (1 + copies)."""
         lengths = self.found.lengths(dim)
-        # Lengths are differences of float32 numbers.
+        # Lengths of voids are differences of float32 numbers.
         least = lengths * (1 - 1e-6)
         return (1 + (self.null[dim][:, None] >= least).sum(axis=0)) / (1 + self.n_runs)
 
