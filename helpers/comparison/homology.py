@@ -26,10 +26,12 @@ from helpers.features import (
     concept_features,
     load_concepts,
 )
+from helpers.geometry.family_tests import order_test
 from helpers.geometry.homology import CarriedLoop, Loop, carried_loop
 from helpers.geometry.homology.carried import MIN_POINTS
 from helpers.geometry.homology.rows import Metric
 from helpers.matching import take_rows
+from helpers.nulls import PermutationResult
 
 PointKind = Literal["feature", "word", "token"]
 ALL_FEATURES = "all features"
@@ -78,6 +80,35 @@ class Cloud:
         return carried_loop(rows_b, around, metric=self.metric, n_permutations=n_permutations, seed=seed)
 
 
+def steps_explained(loops: Sequence[Sequence[str]], *, n_permutations: int = 999, seed: int = 0) -> PermutationResult:
+    """What holds loops of tokens together: does a step around them keep the word, or the word before it?
+
+    Args:
+        loops: names of the points around each loop, in order; of tokens: "<word before> <word>".
+    Returns:
+        Share of all steps that keep one of the two, in [0, 1], beside the points of every loop in random orders.
+    Raises:
+        ValueError: no loop, or no permutations.
+    Notes:
+        A loop that runs over two words in two surroundings (on Monday, after Monday, after Friday, on Friday) is a grid
+        and not a circle of days: each of its steps keeps one.
+    """
+    if not loops or not all(loops):
+        raise ValueError("expected at least one loop of points; got none")
+    texts = [name.rpartition(" ") for loop in loops for name in loop]
+    before, words = np.array([text[0] for text in texts]), np.array([text[2] for text in texts])
+    bins = np.repeat(np.arange(len(loops)), [len(loop) for loop in loops])
+    ends = np.cumsum([len(loop) for loop in loops])
+    following = np.arange(len(words)) + 1
+    following[ends - 1] = ends - [len(loop) for loop in loops]
+
+    def score(order: np.ndarray) -> float:
+        after = order[following]
+        return float(((words[order] == words[after]) | (before[order] == before[after])).mean())
+
+    return order_test("steps_explained", score, len(words), bins, n_permutations, seed, n_loops=len(loops))
+
+
 @dataclass(frozen=True, eq=False)
 class _Parts:
     """What clouds are made of."""
@@ -100,8 +131,7 @@ def load_clouds(
     min_count: int = 10,
     n_tokens: int = 600,
     min_points: int = 6,
-    metric_features: Metric = "cosine",
-    metric_words: Metric = "euclidean",
+    metric: Metric = "cosine",
     seed: int = 0,
 ) -> dict[str, Cloud]:
     """All features, and for every group of words its features, its words and its tokens.
@@ -114,6 +144,7 @@ def load_clouds(
         min_hits: of a feature's five strongest examples, so many must fire on words of the group.
         min_count: rows that a word needs.
         n_tokens: of a group, at most; about equally many of each word.
+        metric: in which points are compared.
         min_points: clouds with fewer points in one of the models are left out.
         seed: of the choice of tokens.
     Returns:
@@ -124,14 +155,14 @@ def load_clouds(
     parts = _parts(read, matching, space)
     chosen = load_concepts(concepts).choose(list(groups)).groups
     candidates = parts.spaces.candidates
-    clouds = [_features(ALL_FEATURES, parts, candidates, min_corr, metric_features)]
+    clouds = [_features(ALL_FEATURES, parts, candidates, min_corr, metric)]
     for number, group in enumerate(chosen):
         ids = [concept_features(FeatureIndex(table), group, min_hits=min_hits).ids for table in parts.tables]
         kept = tuple(np.sort(found[np.isin(found, live)]) for found, live in zip(ids, candidates, strict=True))
         clouds += [
-            _features(f"{group.name}, features", parts, (kept[0], kept[1]), min_corr, metric_features),
-            _words(group, parts, min_count, metric_words),
-            _tokens(group, parts, min_count, n_tokens, metric_words, seed + number),
+            _features(f"{group.name}, features", parts, (kept[0], kept[1]), min_corr, metric),
+            _words(group, parts, min_count, metric),
+            _tokens(group, parts, min_count, n_tokens, metric, seed + number),
         ]
     return {cloud.name: cloud for cloud in clouds if min(cloud.n) >= min_points}
 
