@@ -4,12 +4,13 @@ from helpers.nulls.correction import benjamini_hochberg
 from helpers.nulls.equal_n import EqualRows, compare_at_equal_rows, place_between
 from helpers.nulls.feature_draws import frequency_matched_draw, random_draw, random_features_test
 from helpers.nulls.many_tests import CorrectedTest, correct_tests, permutations_needed
-from helpers.nulls.matched_rows import gaussian_rows, shuffled_columns
+from helpers.nulls.matched_rows import GaussianSource, gaussian_rows, shuffled_columns
 from helpers.nulls.permutation import PermutationResult, permutation_test
 
 __all__ = [
     "CorrectedTest",
     "EqualRows",
+    "GaussianSource",
     "PermutationResult",
     "benjamini_hochberg",
     "compare_at_equal_rows",

@@ -7,6 +7,7 @@ else), or in rows whose columns keep their values and lose their relations.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,17 +29,44 @@ def gaussian_rows(x: Any, *, seed: int, keep_norms: bool = False) -> Float[np.nd
     Notes:
         Time n * min(n, d) * d; no d x d matrix is formed where n is smaller.
     """
-    rows = _finite_rows(x)
-    mean = rows.mean(axis=0)
-    _, spread, axes = np.linalg.svd(rows - mean, full_matrices=False)
-    drawn = np.random.default_rng(seed).standard_normal((len(rows), len(spread)))
-    drawn = mean + (drawn * (spread / np.sqrt(len(rows) - 1))) @ axes
-    if not keep_norms:
-        return drawn
-    lengths = np.linalg.norm(drawn, axis=1)
-    if not lengths.all():
-        raise ValueError(f"row {int(np.argmin(lengths))} drawn has length 0 and takes no norm; pass rows that vary")
-    return drawn * (np.linalg.norm(rows, axis=1) / lengths)[:, None]
+    return GaussianSource.of(x).draw(seed=seed, keep_norms=keep_norms)
+
+
+@dataclass(frozen=True)
+class GaussianSource:
+    """What Gaussian rows are drawn from, prepared once for many draws (`gaussian_rows` is one).
+
+    Shapes:
+        mean: (d,); widths: (r,), axes: (r, d), deviations along the principal axes; norms: (n,), lengths of the rows.
+    """
+
+    mean: Float[np.ndarray, " d"]
+    widths: Float[np.ndarray, " r"]
+    axes: Float[np.ndarray, "r d"]
+    norms: Float[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, x: Any) -> GaussianSource:
+        """Prepare rows (n, d).
+
+        Raises:
+            ValueError: not a finite matrix of at least two rows.
+        """
+        rows = _finite_rows(x)
+        mean = rows.mean(axis=0)
+        _, spread, axes = np.linalg.svd(rows - mean, full_matrices=False)
+        return cls(mean, spread / np.sqrt(len(rows) - 1), axes, np.linalg.norm(rows, axis=1))
+
+    def draw(self, *, seed: int, keep_norms: bool = False) -> Float[np.ndarray, "n d"]:
+        """As many rows as there were; see `gaussian_rows`."""
+        drawn = np.random.default_rng(seed).standard_normal((len(self.norms), len(self.widths)))
+        drawn = self.mean + (drawn * self.widths) @ self.axes
+        if not keep_norms:
+            return drawn
+        lengths = np.linalg.norm(drawn, axis=1)
+        if not lengths.all():
+            raise ValueError(f"row {int(np.argmin(lengths))} drawn has length 0 and takes no norm; pass rows that vary")
+        return drawn * (self.norms / lengths)[:, None]
 
 
 def shuffled_columns(x: Any, *, seed: int) -> Float[np.ndarray, "n d"]:

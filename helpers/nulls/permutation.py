@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from time import monotonic
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from scipy.stats import beta
@@ -26,6 +26,7 @@ TIE_TOLERANCE = 1e-9
 CONFIDENCE = 0.95
 _BATCH_PER_THREAD = 16
 
+T = TypeVar("T")
 NullKind = Literal["pairing", "random_matrix", "features"]
 
 
@@ -155,8 +156,8 @@ def permutation_test(
 
 
 def shown_when_long(
-    values: Iterable[float], *, total: int, description: str, unit: str, patience: float = 2.0
-) -> Iterator[float]:
+    values: Iterable[T], *, total: int, description: str, unit: str, patience: float = 2.0
+) -> Iterator[T]:
     """The same values; from `patience` seconds on with a progress bar, so that quick tests stay silent."""
     started, bar = monotonic(), None
     try:

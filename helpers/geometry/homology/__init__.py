@@ -7,7 +7,7 @@ from helpers.geometry.homology.images import PersistenceImages, common_scales, p
 from helpers.geometry.homology.landmarks import Landmarks, choose_landmarks
 from helpers.geometry.homology.loops import Loop, loop_around
 from helpers.geometry.homology.persistence import Persistence, persistence
-from helpers.geometry.homology.significance import BarTest, bar_test, random_copy
+from helpers.geometry.homology.significance import BarTest, bar_test, random_copies
 
 __all__ = [
     "BarTest",
@@ -27,5 +27,5 @@ __all__ = [
     "parts_test",
     "persistence",
     "persistence_images",
-    "random_copy",
+    "random_copies",
 ]

@@ -25,8 +25,8 @@ from persim import bottleneck, wasserstein
 
 from helpers.geometry.family_tests import Scale
 from helpers.geometry.homology.persistence import Persistence, persistence
-from helpers.geometry.homology.significance import random_copy
-from helpers.nulls.permutation import PermutationResult, null_rng, shown_when_long, summarise
+from helpers.geometry.homology.significance import random_copies
+from helpers.nulls.permutation import PermutationResult, null_rng, summarise
 
 Kind = Literal["bottleneck", "wasserstein"]
 _DISTANCES: dict[Kind, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -144,13 +144,8 @@ def nearer_than_random(
             "n_landmarks to the smaller number, or pass equally many rows"
         )
     score = diagram_distance(a, b, dim=dim, kind=kind)
-    runs = shown_when_long(range(n_runs), total=n_runs, description="random clouds", unit="clouds")
-    null = np.array(
-        [
-            diagram_distance(a, random_copy(rows_b, run=int(run), seed=seed, **settings), dim=dim, kind=kind)
-            for run in runs
-        ]
-    )
+    copies = random_copies(rows_b, n_runs=n_runs, seed=seed, **settings)
+    null = np.array([diagram_distance(a, copy, dim=dim, kind=kind) for copy in copies])
     about = {"dim": dim, "kind": kind, "n_landmarks": b.landmarks.n, "n_runs": n_runs, "seed": seed}
     scale = Scale(f"{kind}_distance", "distance", 0.0)
     return summarise(scale, score, null, len(np.asarray(rows_b)), about, null_kind="random_matrix")

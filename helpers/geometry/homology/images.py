@@ -47,8 +47,9 @@ def persistence_images(
     every = np.concatenate(bars)
     if not len(every):
         raise ValueError(f"there are no bars of dimension {dim}, so there is no image")
-    births = float(every[:, 0].min()) - blur, float(every[:, 0].max()) + blur
-    lengths = 0.0, float(np.diff(every, axis=1).max()) + blur
+    margin = 3 * blur  # beyond which a bar's Gaussian is next to nothing
+    births = float(every[:, 0].min()) - margin, float(every[:, 0].max()) + margin
+    lengths = 0.0, float(np.diff(every, axis=1).max()) + margin
     pixel = max(births[1] - births[0], lengths[1]) / n_pixels
     imager = PersistenceImager(
         birth_range=births,
@@ -61,6 +62,7 @@ def persistence_images(
     )
     size = imager.resolution
     images = np.stack([imager.transform(one, skew=True) if len(one) else np.zeros(size) for one in bars])
+    images = np.maximum(images, 0.0)  # differences of a distribution function, negative by rounding
     return PersistenceImages(images, tuple(imager.birth_range), tuple(imager.pers_range))
 
 
