@@ -7,7 +7,7 @@ what an average hides. Words and tokens are their own partners.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,14 +27,14 @@ from helpers.features import (
     load_concepts,
 )
 from helpers.geometry.family_tests import order_test
-from helpers.geometry.homology import CarriedLoop, Loop, carried_loop
+from helpers.geometry.homology import BarTest, CarriedLoop, Loop, bar_test, carried_loop, loop_around
 from helpers.geometry.homology.carried import MIN_POINTS
 from helpers.geometry.homology.rows import Metric
 from helpers.matching import take_rows
 from helpers.nulls import PermutationResult
 
 PointKind = Literal["feature", "word", "token"]
-ALL_FEATURES = "all features"
+ALL_FEATURES, MATCHED_FEATURES = "all features", "matched features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,38 @@ class Cloud:
         return carried_loop(rows_b, around, metric=self.metric, n_permutations=n_permutations, seed=seed)
 
 
+def cloud_tests(clouds: Mapping[str, Cloud], *, sides: Sequence[str], **settings: Any) -> dict[str, BarTest]:
+    """The bars of every cloud in both models, beside random clouds.
+
+    Args:
+        sides: names of the two models.
+        settings: of `bar_test`, except the metric, which is each cloud's own.
+    Returns:
+        "<cloud>, <model>" -> test.
+    """
+    return {
+        f"{name}, {side}": bar_test(rows, metric=cloud.metric, **settings)
+        for name, cloud in clouds.items()
+        for side, rows in zip(sides, cloud.rows, strict=True)
+    }
+
+
+def named_loops(
+    clouds: Mapping[str, Cloud], tests: Mapping[str, BarTest], *, sides: Sequence[str], alpha: float, at_most: int = 3
+) -> list[NamedLoop]:
+    """The significant loops of all clouds, at most so many of each, the longest first; where there are none, none."""
+    found = []
+    for name, cloud in clouds.items():
+        for side, label in enumerate(sides):
+            test = tests[f"{name}, {label}"]
+            for bar in range(min(at_most, test.n_significant(1, alpha=alpha))):
+                loop = loop_around(test.found, bar=bar)
+                found.append(
+                    NamedLoop(name, side, loop, float(test.p_values(1)[bar]), tuple(cloud.along(loop, side=side)))
+                )
+    return found
+
+
 def steps_explained(loops: Sequence[Sequence[str]], *, n_permutations: int = 999, seed: int = 0) -> PermutationResult:
     """What holds loops of tokens together: does a step around them keep the word, or the word before it?
 
@@ -110,6 +142,23 @@ def steps_explained(loops: Sequence[Sequence[str]], *, n_permutations: int = 999
 
 
 @dataclass(frozen=True, eq=False)
+class NamedLoop:
+    """A significant loop and what it runs through.
+
+    Args:
+        cloud: its name; side: 0 = a, 1 = b.
+        p_value: of its bar.
+        names: of the points around it, in order.
+    """
+
+    cloud: str
+    side: int
+    loop: Loop
+    p_value: float
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Parts:
     """What clouds are made of."""
 
@@ -134,7 +183,7 @@ def load_clouds(
     metric: Metric = "cosine",
     seed: int = 0,
 ) -> dict[str, Cloud]:
-    """All features, and for every group of words its features, its words and its tokens.
+    """All features, those that have partners, and for every group of words its features, its words and its tokens.
 
     Args:
         read: gives the result of a notebook's run, e.g. `stage.upstream`.
@@ -155,7 +204,12 @@ def load_clouds(
     parts = _parts(read, matching, space)
     chosen = load_concepts(concepts).choose(list(groups)).groups
     candidates = parts.spaces.candidates
-    clouds = [_features(ALL_FEATURES, parts, candidates, min_corr, metric)]
+    pairs = parts.spaces.pairs.above(min_corr)
+    paired = np.unique(pairs.ids_a), np.unique(pairs.ids_b)
+    clouds = [
+        _features(ALL_FEATURES, parts, candidates, min_corr, metric),
+        _features(MATCHED_FEATURES, parts, paired, min_corr, metric),
+    ]
     for number, group in enumerate(chosen):
         ids = [concept_features(FeatureIndex(table), group, min_hits=min_hits).ids for table in parts.tables]
         kept = tuple(np.sort(found[np.isin(found, live)]) for found, live in zip(ids, candidates, strict=True))

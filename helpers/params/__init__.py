@@ -19,7 +19,7 @@ from helpers.params.notebooks import (
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
-from helpers.params.shapes import MapperParams
+from helpers.params.shapes import HomologyParams, MapperParams
 from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "FeatureMapsParams",
     "FeatureSplittingParams",
     "GroundTruthParams",
+    "HomologyParams",
     "HubCorpusParams",
     "LanguageModelParams",
     "LayerGridParams",

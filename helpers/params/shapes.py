@@ -63,3 +63,44 @@ class MapperParams(NotebookParams):
                 f"sweep_cubes must be at least 1 and sweep_gains between 0 and 1; got {self.sweep_cubes}, {self.sweep_gains}"
             )
         return self
+
+
+class HomologyParams(NotebookParams):
+    """10_persistent_homology: are there loops and voids in the features and activations, and has the other model them?"""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    space: Literal["decoder", "encoder"] = Field("decoder", description="which SAE weights are the features' rows")
+    concepts: str = Field(
+        "params/data/concepts.yaml", min_length=1, description="file of word groups, relative to the project"
+    )
+    groups: list[str] = Field(
+        ["weekdays", "month_names", "numbers"],
+        min_length=1,
+        description="groups of the file that are looked at closely",
+    )
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
+    min_hits: int = Field(
+        3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of a group"
+    )
+    n_tokens: int = Field(600, ge=20, description="tokens of a group, at most; about equally many of each word")
+    metric: Literal["cosine", "euclidean"] = Field("cosine", description="cosine: the angle between rows, in radians")
+    n_landmarks: int = Field(200, ge=10, description="rows that stand for a cloud")
+    choice: Literal["furthest", "dense", "random"] = Field("furthest", description="how landmarks are chosen")
+    n_void_landmarks: int = Field(60, ge=10, le=400, description="rows that stand for a cloud where voids are computed")
+    n_distance_landmarks: int = Field(100, ge=10, description="rows of each model whose diagrams are compared")
+    n_parts: int = Field(6, ge=3, description="parts of each model whose diagrams are shuffled")
+    n_runs: int = Field(99, ge=19, description="random clouds that every cloud is held against")
+    n_permutations: int = Field(999, ge=19, description="shuffles of the other tests")
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="p below which a bar counts; the false discovery rate of the table"
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if (1 + self.n_runs) * self.alpha < 1:
+            raise ValueError(
+                f"alpha {self.alpha} cannot be reached with n_runs={self.n_runs}; p is at least 1 / (1 + n_runs)"
+            )
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError(f"groups must differ; got {self.groups}")
+        return self

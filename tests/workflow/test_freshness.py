@@ -24,6 +24,7 @@ ALL = [
     "07_feature_maps/main",
     "08_feature_splitting/main",
     "09_mapper/main",
+    "10_persistent_homology/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
@@ -92,6 +93,7 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "07_feature_maps/main": "04_match_features/main is stale",
         "08_feature_splitting/main": "03_save_activations/main is stale",
         "09_mapper/main": "04_match_features/main is stale",
+        "10_persistent_homology/main": "04_match_features/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
@@ -116,6 +118,7 @@ def test_an_edited_notebook_makes_its_runs_and_their_dependants_stale(played):
         "05_compare_spaces/main": "04_match_features/main is stale",
         "07_feature_maps/main": "04_match_features/main is stale",
         "09_mapper/main": "04_match_features/main is stale",
+        "10_persistent_homology/main": "04_match_features/main is stale",
         "17_feature_families/main": "04_match_features/main is stale",
     }
 
@@ -124,7 +127,13 @@ def test_a_stage_that_was_run_again_by_hand_makes_its_dependants_stale(played):
     params = played.study.params("04_match_features", "main")
     start_stage("04_match_features", params).finish()
     reason = "04_match_features/main was run again"
-    readers = ("05_compare_spaces/main", "07_feature_maps/main", "09_mapper/main", "17_feature_families/main")
+    readers = (
+        "05_compare_spaces/main",
+        "07_feature_maps/main",
+        "09_mapper/main",
+        "10_persistent_homology/main",
+        "17_feature_families/main",
+    )
     assert played.reasons() == dict.fromkeys(readers, reason)
 
 
