@@ -82,14 +82,14 @@ class HomologyParams(NotebookParams):
     min_hits: int = Field(
         3, ge=1, le=5, description="of a feature's 5 strongest examples, so many must fire on words of a group"
     )
-    n_tokens: int = Field(600, ge=20, description="tokens of a group, at most; about equally many of each word")
+    n_tokens: int = Field(500, ge=20, description="tokens of a group, at most; about equally many of each word")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="cosine: the angle between rows, in radians")
-    n_landmarks: int = Field(200, ge=10, description="rows that stand for a cloud")
+    n_landmarks: int = Field(150, ge=10, description="rows that stand for a cloud")
     choice: Literal["furthest", "dense", "random"] = Field("furthest", description="how landmarks are chosen")
     n_void_landmarks: int = Field(60, ge=10, le=400, description="rows that stand for a cloud where voids are computed")
     n_distance_landmarks: int = Field(100, ge=10, description="rows of each model whose diagrams are compared")
     n_parts: int = Field(6, ge=3, description="parts of each model whose diagrams are shuffled")
-    n_runs: int = Field(99, ge=19, description="random clouds that every cloud is held against")
+    n_runs: int = Field(199, ge=19, description="random clouds that every cloud is held against")
     n_permutations: int = Field(999, ge=19, description="shuffles of the other tests")
     alpha: float = Field(
         0.05, gt=0, lt=1, description="p below which a bar counts; the false discovery rate of the table"

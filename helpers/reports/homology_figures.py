@@ -38,7 +38,8 @@ def diagram_panels(tests: Mapping[str, BarTest], *, dim: int = 1, alpha: float =
         )
         for axes, (title, test) in zip(panels, tests.items(), strict=False):
             _draw_diagram(axes, test, dim, alpha)
-            axes.set(title=title, xlabel=f"birth ({UNITS[test.found.landmarks.metric]})")
+            axes.set_title(title, fontsize=10)
+            axes.set(xlabel=f"birth ({UNITS[test.found.landmarks.metric]})")
         for axes in panels[len(tests) :]:
             axes.set_axis_off()
         for axes in panels[::n_columns]:

@@ -15,6 +15,7 @@ from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
 from helpers.features import WordTable
 from helpers.geometry.mapper import MapperGraph
+from helpers.geometry.homology import Persistence
 from helpers.matching import FeaturePairs, match_features
 from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
 from tests.browser.map_page import MapPage
@@ -200,6 +201,20 @@ def test_mapper_graphs_stand_beside_random_points(smoke_study):
     page = result.artifact("mapper_graphs").read_text(encoding="utf-8")
     assert page.count("<svg") == 2 and "<script" not in page
     assert MapperGraph.load(result.artifact("graph_a")).n_nodes == page.split("</svg>")[0].count("<circle")
+
+
+def test_loops_stand_beside_those_of_random_clouds(smoke_study):
+    result = smoke_study.result("10_persistent_homology", "main")
+    metrics = result.metrics
+    assert metrics["n_clouds"] >= 3 and metrics["false_alarms"] <= 5 and metrics["sphere_voids"] == 1
+    for side in "ab":
+        assert 1 / (1 + result.params["n_runs"]) <= metrics[f"all_features_{side}_p"] <= 1
+        assert (
+            Persistence.load(result.artifact(f"bars_all_features_{side}")).landmarks.n == result.params["n_landmarks"]
+        )
+    assert {path.stem for path in (result.folder / "figures").glob("*.png")} == {
+        "known", "diagrams", "barcode", "betti", "images", "voids"
+    }  # fmt: skip
 
 
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
