@@ -89,7 +89,7 @@ class HomologyParams(NotebookParams):
     n_void_landmarks: int = Field(60, ge=10, le=400, description="rows that stand for a cloud where voids are computed")
     n_distance_landmarks: int = Field(100, ge=10, description="rows of each model whose diagrams are compared")
     n_parts: int = Field(6, ge=3, description="parts of each model whose diagrams are shuffled")
-    n_runs: int = Field(199, ge=19, description="random clouds that every cloud is held against")
+    n_runs: int = Field(149, ge=19, description="random clouds that every cloud is held against")
     n_permutations: int = Field(999, ge=19, description="shuffles of the other tests")
     alpha: float = Field(
         0.05, gt=0, lt=1, description="p below which a bar counts; the false discovery rate of the table"
