@@ -214,7 +214,7 @@ def load_clouds(
         ids = [concept_features(FeatureIndex(table), group, min_hits=min_hits).ids for table in parts.tables]
         kept = tuple(np.sort(found[np.isin(found, live)]) for found, live in zip(ids, candidates, strict=True))
         clouds += [
-            _features(f"{group.name}, features", parts, (kept[0], kept[1]), min_corr, metric),
+            _features(f"{_title(group)}, features", parts, (kept[0], kept[1]), min_corr, metric),
             _words(group, parts, min_count, metric),
             _tokens(group, parts, min_count, n_tokens, metric, seed + number),
         ]
@@ -253,7 +253,7 @@ def _words(group: ConceptGroup, parts: _Parts, min_count: int, metric: Metric) -
     ]
     known = found[0].known(group.words, ignore_case=group.ignore_case, min_count=min_count)
     rows = [side.means(known, ignore_case=group.ignore_case) for side in found]
-    return _own_partners(f"{group.name}, words", "word", rows, known, np.arange(len(known)), metric)
+    return _own_partners(f"{_title(group)}, words", "word", rows, known, np.arange(len(known)), metric)
 
 
 def _tokens(group: ConceptGroup, parts: _Parts, min_count: int, n_tokens: int, metric: Metric, seed: int) -> Cloud:
@@ -267,7 +267,11 @@ def _tokens(group: ConceptGroup, parts: _Parts, min_count: int, n_tokens: int, m
     rows = np.sort(np.concatenate([*picked, np.empty(0, dtype=np.int64)]))
     written = [np.asarray(take_rows(store, rows) @ directions) for store, directions in _written(parts)]
     names = [_in_context(parts, int(row)) for row in rows]
-    return _own_partners(f"{group.name}, tokens", "token", written, names, rows, metric)
+    return _own_partners(f"{_title(group)}, tokens", "token", written, names, rows, metric)
+
+
+def _title(group: ConceptGroup) -> str:
+    return group.name.replace("_", " ")
 
 
 def _written(parts: _Parts) -> tuple[tuple[Any, np.ndarray], tuple[Any, np.ndarray]]:

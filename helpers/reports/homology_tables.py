@@ -24,15 +24,14 @@ def bars_table(
     for (name, test), verdict in zip(tests.items(), corrected, strict=True):
         mark = test.found.landmarks
         rows[name] = {
-            "points": f"{mark.n_rows:,}",
-            "landmarks": f"{mark.n:,}",
-            "coverage radius": f"{mark.radius:.2f}",
+            "landmarks": f"{mark.n:,} of {mark.n_rows:,}",
+            "coverage": f"{mark.radius:.2f}",
             "longest loop": f"{test.found.longest(1):.3f}",
-            "of random clouds": f"{test.null[1].mean():.3f} to {test.null[1].max():.3f}",
+            "random clouds": f"{test.null[1].mean():.3f} to {test.null[1].max():.3f}",
             "p": f"{test.p_longest(1):.2g}",
             "p, corrected": "" if verdict.p_corrected is None else f"{verdict.p_corrected:.2g}",
-            f"loops with p ≤ {alpha:g}": f"{test.n_significant(1, alpha=alpha)}",
-            "p of the widest gap": f"{test.p_longest(0):.2g}",
+            f"loops, p ≤ {alpha:g}": f"{test.n_significant(1, alpha=alpha)}",
+            "gap, p": f"{test.p_longest(0):.2g}",
         }
     return table(rows, caption=caption)
 
