@@ -25,7 +25,6 @@ def bars_table(
         mark = test.found.landmarks
         rows[name] = {
             "landmarks": f"{mark.n:,} of {mark.n_rows:,}",
-            "coverage": f"{mark.radius:.2f}",
             "longest loop": f"{test.found.longest(1):.3f}",
             "random clouds": f"{test.null[1].mean():.3f} to {test.null[1].max():.3f}",
             "p": f"{test.p_longest(1):.2g}",
