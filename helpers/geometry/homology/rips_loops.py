@@ -78,27 +78,31 @@ def rips_bars(distances: Float[np.ndarray, "n n"], *, max_bytes: int = 1 << 62) 
     )
 
 
+# Numbers that change while edges come, in one array that all functions share.
+_ROWS, _ALIVE, _SLOTS, _FREE = 0, 1, 2, 3
+
+
 @numba.njit(cache=True, nogil=True)
 def _reduce(
     n: int, left: np.ndarray, right: np.ndarray, max_bytes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Edges that join components; edges at which loops are born and die; bytes of the annotations."""
+    """Edges that join components; edges at which loops are born and die; bytes of the annotations.
+
+    A loop that is alive has a *slot*, a place in all bit sets; an edge with an annotation has a row.
+    """
     near = np.zeros((n, (n + WORD - 1) // WORD), dtype=np.uint64)
     root = np.arange(n)
     row_of = np.full((n, n), -1, dtype=np.int32)  # row of an edge's annotation; -1 = empty
     rows = np.zeros((FIRST_ROWS, FIRST_WORDS), dtype=np.uint64)
     ends = np.empty((FIRST_ROWS, 2), dtype=np.int32)  # the edge of every row
-    n_rows, n_alive, n_slots = 0, 0, 0
-    born = np.empty(FIRST_WORDS * WORD, dtype=np.int64)  # of every slot: the edge that closed its loop,
-    since = np.empty(FIRST_WORDS * WORD, dtype=np.int64)  # and the first row that may hold it
-    free = np.empty(FIRST_WORDS * WORD, dtype=np.int64)
-    n_free = 0
+    # Of every slot: the edge that closed its loop, and the first row that may hold it; then the slots that are free.
+    slots = np.empty((3, FIRST_WORDS * WORD), dtype=np.int64)
+    counts = np.zeros(4, dtype=np.int64)
     joins = np.empty(n - 1, dtype=np.int64)
     births = [0 for _ in range(0)]  # an empty list whose type the compiler sees
     deaths = [0 for _ in range(0)]
     n_joins, most = 0, rows.size * 8
-    rest = np.empty(near.shape[1], dtype=np.uint64)
-    wave = np.empty(n, dtype=np.int32)
+    rest, wave = np.empty(near.shape[1], dtype=np.uint64), np.empty(n, dtype=np.int32)
     for edge in range(len(left)):
         u, v = left[edge], right[edge]
         top_u, top_v = _top(root, u), _top(root, v)
@@ -107,62 +111,88 @@ def _reduce(
             joins[n_joins] = edge
             n_joins += 1
         else:
-            if n_rows == rows.shape[0]:
-                rows, ends = _grown(rows, 2 * n_rows, rows.shape[1]), _grown_ends(ends)
+            if counts[_ROWS] == rows.shape[0]:
+                rows, ends = _grown(rows, 2 * rows.shape[0], rows.shape[1]), _grown_ends(ends)
             first = _common(near, u, v, rest)
             if first < 0:
-                if n_free:
-                    n_free -= 1
-                    slot = free[n_free]
-                else:
-                    slot = n_slots
-                    n_slots += 1
-                if slot == rows.shape[1] * WORD:
-                    rows = _grown(rows, rows.shape[0], 2 * rows.shape[1])
-                    born, since, free = _longer(born), _longer(since), _longer(free)
-                rows[n_rows] = np.uint64(0)
-                rows[n_rows, slot // WORD] = np.uint64(1) << np.uint64(slot % WORD)
-                born[slot], since[slot] = edge, n_rows
-                ends[n_rows, 0], ends[n_rows, 1] = u, v
-                row_of[u, v] = row_of[v, u] = n_rows
-                n_rows += 1
-                n_alive += 1
-            elif n_alive:
-                n_words = (n_slots + WORD - 1) // WORD
-                here = rows[n_rows]
-                here[:] = np.uint64(0)
-                filled = _detour(rows, row_of, u, v, first, here, n_words)
-                mine = n_rows if filled else -1
-                if filled:
-                    ends[n_rows, 0], ends[n_rows, 1] = u, v
-                    row_of[u, v] = row_of[v, u] = n_rows
-                    n_rows += 1
-                at = first
-                while n_alive:
-                    at = _next_component(near, at, rest, wave)
-                    if at < 0:
-                        break
-                    odd = np.zeros(n_words, dtype=np.uint64)
-                    if mine >= 0:
-                        odd[:] = rows[mine, :n_words]
-                    if _detour(rows, row_of, u, v, at, odd, n_words):
-                        slot = _youngest(odd, born)
-                        births.append(int(born[slot]))
-                        deaths.append(edge)
-                        _replace(rows, odd, slot, since[slot], n_rows, n_words)
-                        free[n_free] = slot
-                        n_free += 1
-                        n_alive -= 1
-                if n_alive == 0:  # nothing is left in any annotation
-                    for row in range(n_rows):
-                        row_of[ends[row, 0], ends[row, 1]] = row_of[ends[row, 1], ends[row, 0]] = -1
-                    n_rows = n_free = n_slots = 0
+                if counts[_FREE] == 0 and counts[_SLOTS] == rows.shape[1] * WORD:
+                    rows, slots = _grown(rows, rows.shape[0], 2 * rows.shape[1]), _longer(slots)
+                _open_loop(rows, row_of, ends, slots, counts, edge, u, v)
+            elif counts[_ALIVE]:
+                _fill_in(rows, row_of, ends, slots, counts, edge, u, v, first, near, rest, wave, births, deaths)
             most = max(most, rows.size * 8)
             if most > max_bytes:
                 break
         near[u, v // WORD] |= np.uint64(1) << np.uint64(v % WORD)
         near[v, u // WORD] |= np.uint64(1) << np.uint64(u % WORD)
     return joins[:n_joins], np.array(births, dtype=np.int64), np.array(deaths, dtype=np.int64), most
+
+
+@numba.njit(cache=True, nogil=True)
+def _open_loop(
+    rows: np.ndarray,
+    row_of: np.ndarray,
+    ends: np.ndarray,
+    slots: np.ndarray,
+    counts: np.ndarray,
+    edge: int,
+    u: int,
+    v: int,
+) -> None:
+    """The edge closes a loop: it gets a slot, and the edge an annotation with nothing else."""
+    if counts[_FREE]:
+        counts[_FREE] -= 1
+        slot = slots[2, counts[_FREE]]
+    else:
+        slot = counts[_SLOTS]
+        counts[_SLOTS] += 1
+    row = counts[_ROWS]
+    rows[row] = np.uint64(0)
+    rows[row, slot // WORD] = np.uint64(1) << np.uint64(slot % WORD)
+    slots[0, slot], slots[1, slot] = edge, row
+    _keep_row(row_of, ends, counts, u, v)
+    counts[_ALIVE] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_in(
+    rows: np.ndarray, row_of: np.ndarray, ends: np.ndarray, slots: np.ndarray, counts: np.ndarray, edge: int, u: int,
+    v: int, first: int, near: np.ndarray, rest: np.ndarray, wave: np.ndarray, births: list[int], deaths: list[int],
+) -> None:  # fmt: skip
+    """The edge takes the annotation of a detour; where another detour differs, a loop dies."""
+    n_words = (counts[_SLOTS] + WORD - 1) // WORD
+    row = counts[_ROWS]
+    rows[row] = np.uint64(0)
+    filled = _detour(rows, row_of, u, v, first, rows[row], n_words)
+    if filled:
+        _keep_row(row_of, ends, counts, u, v)
+    at = first
+    while counts[_ALIVE]:
+        at = _next_component(near, at, rest, wave)
+        if at < 0:
+            break
+        odd = rows[row, :n_words].copy() if filled else np.zeros(n_words, dtype=np.uint64)
+        if _detour(rows, row_of, u, v, at, odd, n_words):
+            slot = _youngest(odd, slots[0])
+            births.append(int(slots[0, slot]))
+            deaths.append(edge)
+            _replace(rows, odd, slot, slots[1, slot], counts[_ROWS], n_words)
+            slots[2, counts[_FREE]] = slot
+            counts[_FREE] += 1
+            counts[_ALIVE] -= 1
+    if counts[_ALIVE] == 0:  # nothing is left in any annotation
+        for old in range(counts[_ROWS]):
+            row_of[ends[old, 0], ends[old, 1]] = row_of[ends[old, 1], ends[old, 0]] = -1
+        counts[:] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_row(row_of: np.ndarray, ends: np.ndarray, counts: np.ndarray, u: int, v: int) -> None:
+    """The row that was just written is the annotation of an edge."""
+    row = counts[_ROWS]
+    ends[row, 0], ends[row, 1] = u, v
+    row_of[u, v] = row_of[v, u] = row
+    counts[_ROWS] += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -277,7 +307,7 @@ def _grown_ends(ends: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _longer(values: np.ndarray) -> np.ndarray:
-    larger = np.empty(2 * len(values), dtype=np.int64)
-    larger[: len(values)] = values
+def _longer(slots: np.ndarray) -> np.ndarray:
+    larger = np.empty((slots.shape[0], 2 * slots.shape[1]), dtype=np.int64)
+    larger[:, : slots.shape[1]] = slots
     return larger
