@@ -14,8 +14,8 @@ import yaml
 from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
 from helpers.features import WordTable
-from helpers.geometry.mapper import MapperGraph
 from helpers.geometry.homology import Persistence
+from helpers.geometry.mapper import MapperGraph
 from helpers.matching import FeaturePairs, match_features
 from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
 from tests.browser.map_page import MapPage
