@@ -209,12 +209,11 @@ def test_loops_stand_beside_those_of_random_clouds(smoke_study):
     assert metrics["n_clouds"] >= 3 and metrics["false_alarms"] <= 5 and metrics["sphere_voids"] == 1
     for side in "ab":
         assert 1 / (1 + result.params["n_runs"]) <= metrics[f"all_features_{side}_p"] <= 1
-        assert (
-            Persistence.load(result.artifact(f"bars_all_features_{side}")).landmarks.n == result.params["n_landmarks"]
-        )
-    assert {path.stem for path in (result.folder / "figures").glob("*.png")} == {
-        "known", "diagrams", "barcode", "betti", "images", "voids"
-    }  # fmt: skip
+        bars = Persistence.load(result.artifact("bars") / f"all_features_{side}.npz")
+        assert bars.landmarks.n == result.params["n_landmarks"] == len(bars.distances)
+    assert {figure["file"] for figure in result.figures} == {
+        f"figures/{name}.png" for name in ("known", "diagrams", "barcode", "betti", "images", "voids")
+    }
 
 
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
