@@ -19,7 +19,7 @@ from helpers.params.notebooks import (
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
-from helpers.params.shapes import HomologyParams, MapperParams
+from helpers.params.shapes import HomologyParams, MapperParams, MultidimensionalParams
 from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "LocalCorpusParams",
     "MapperParams",
     "MatchFeaturesParams",
+    "MultidimensionalParams",
     "NotebookEntry",
     "NotebookParams",
     "SaveActivationsParams",

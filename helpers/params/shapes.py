@@ -104,3 +104,30 @@ class HomologyParams(NotebookParams):
         if len(set(self.groups)) != len(self.groups):
             raise ValueError(f"groups must differ; got {self.groups}")
         return self
+
+
+class MultidimensionalParams(NotebookParams):
+    """11_multidimensional_features: which clusters of features draw one shape, and do days and months lie on circles?"""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    word_orders: str = Field(
+        "params/data/word_orders.yaml",
+        min_length=1,
+        description="file of words in their order, relative to the project",
+    )
+    linear: list[str] = Field(["numbers"], description="groups of the file whose order does not close")
+    n_tokens: int = Field(80_000, ge=1000, description="tokens that the models read again, for all of their layers")
+    min_count: int = Field(10, ge=1, description="a word that stands less often is left out")
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens are in no cluster")
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
+    n_neighbors: int = Field(2, ge=1, description="nearest directions that a feature is tied to")
+    quantile: float = Field(
+        0.99, gt=0, lt=1, description="of the nearest cosines of random directions; ties must be above"
+    )
+    min_jaccard: float = Field(0.15, gt=0, le=1, description="least overlap of two features that are tied by firing")
+    max_members: int = Field(20, ge=3, description="features of a cluster, at most")
+    max_points: int = Field(300, ge=50, description="tokens of a cluster that are scored, at most")
+    n_runs: int = Field(499, ge=19, description="null scores of each kind, a cluster")
+    n_shown: int = Field(4, ge=1, le=6, description="candidates that are drawn")
+    n_permutations: int = Field(4999, ge=19, description="shuffles of the words, a place")
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over each table")

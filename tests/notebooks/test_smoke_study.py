@@ -14,6 +14,7 @@ import yaml
 from helpers.activations import ActivationStore
 from helpers.corpus import CORE_PROBE_KINDS
 from helpers.features import WordTable
+from helpers.geometry.circles import CirclePlane
 from helpers.geometry.homology import Persistence
 from helpers.geometry.mapper import MapperGraph
 from helpers.matching import FeaturePairs, match_features
@@ -214,6 +215,19 @@ def test_loops_stand_beside_those_of_random_clouds(smoke_study):
     assert {figure["file"] for figure in result.figures} == {
         f"figures/{name}.png" for name in ("known", "diagrams", "barcode", "betti", "images", "voids")
     }
+
+
+def test_orders_of_words_stand_beside_shuffled_words(smoke_study):
+    result = smoke_study.result("11_multidimensional_features", "main")
+    for group in ("weekdays", "months", "numbers"):
+        for model in "ab":
+            assert 0 < result.metrics[f"{group}_{model}_p"] <= result.metrics[f"{group}_{model}_p_corrected"] <= 1
+            assert -1 <= result.metrics[f"{group}_{model}_score"] <= 1
+    assert result.metrics["candidates"] <= result.metrics["clusters"]
+    figures = {figure["file"] for figure in result.figures}
+    assert figures == {f"figures/{name}.png" for name in ("layers", "planes", "frequencies", "candidates")}
+    planes = list(result.artifact("planes").glob("a_months_*_order.npz"))
+    assert planes and CirclePlane.load(planes[0]).directions.shape == (2, 64)
 
 
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):

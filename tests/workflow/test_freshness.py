@@ -25,6 +25,7 @@ ALL = [
     "08_feature_splitting/main",
     "09_mapper/main",
     "10_persistent_homology/main",
+    "11_multidimensional_features/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
@@ -94,6 +95,7 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "08_feature_splitting/main": "03_save_activations/main is stale",
         "09_mapper/main": "04_match_features/main is stale",
         "10_persistent_homology/main": "04_match_features/main is stale",
+        "11_multidimensional_features/main": "04_match_features/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
@@ -119,6 +121,7 @@ def test_an_edited_notebook_makes_its_runs_and_their_dependants_stale(played):
         "07_feature_maps/main": "04_match_features/main is stale",
         "09_mapper/main": "04_match_features/main is stale",
         "10_persistent_homology/main": "04_match_features/main is stale",
+        "11_multidimensional_features/main": "04_match_features/main is stale",
         "17_feature_families/main": "04_match_features/main is stale",
     }
 
@@ -132,6 +135,7 @@ def test_a_stage_that_was_run_again_by_hand_makes_its_dependants_stale(played):
         "07_feature_maps/main",
         "09_mapper/main",
         "10_persistent_homology/main",
+        "11_multidimensional_features/main",
         "17_feature_families/main",
     )
     assert played.reasons() == dict.fromkeys(readers, reason)
@@ -171,11 +175,8 @@ def test_stale_results_are_set_aside_even_beyond_the_last_stage_asked_for(played
 
 def test_force_takes_a_stage_and_its_dependants_for_stale(played):
     statuses = study_status(played.study, force=["03_save_activations"])
-    assert [str(status.stage_run) for status in statuses if not status.is_fresh] == [
-        name
-        for name in ALL[4:]
-        if not name.startswith("15_")  # reads SAEs and no activations
-    ]
+    stale = [str(status.stage_run) for status in statuses if not status.is_fresh]
+    assert stale == [name for name in ALL[4:] if not name.startswith("15_")]
     with pytest.raises(ValueError, match="unknown stage '3'; there are 01_language_models"):
         study_status(played.study, force=["3"])
     played.project.keep("01_language_models")
