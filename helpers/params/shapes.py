@@ -116,7 +116,7 @@ class MultidimensionalParams(NotebookParams):
         description="file of words in their order, relative to the project",
     )
     linear: list[str] = Field(["numbers"], description="groups of the file whose order does not close")
-    n_tokens: int = Field(80_000, ge=1000, description="tokens that the models read again, for all of their layers")
+    n_tokens: int = Field(60_000, ge=1000, description="tokens that the models read again, for all of their layers")
     min_count: int = Field(10, ge=1, description="a word that stands less often is left out")
     min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens are in no cluster")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
@@ -129,5 +129,5 @@ class MultidimensionalParams(NotebookParams):
     max_points: int = Field(300, ge=50, description="tokens of a cluster that are scored, at most")
     n_runs: int = Field(499, ge=19, description="null scores of each kind, a cluster")
     n_shown: int = Field(4, ge=1, le=6, description="candidates that are drawn")
-    n_permutations: int = Field(4999, ge=19, description="shuffles of the words, a place")
+    n_permutations: int = Field(1999, ge=19, description="shuffles of the words, a place")
     alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over each table")
