@@ -116,7 +116,7 @@ class MultidimensionalParams(NotebookParams):
         description="file of words in their order, relative to the project",
     )
     linear: list[str] = Field(["numbers"], description="groups of the file whose order does not close")
-    n_tokens: int = Field(60_000, ge=1000, description="tokens that the models read again, for all of their layers")
+    n_tokens: int = Field(100_000, ge=1000, description="tokens that the models read again, for all of their layers")
     min_count: int = Field(10, ge=1, description="a word that stands less often is left out")
     min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens are in no cluster")
     min_corr: float = Field(0.5, ge=-1, le=1, description="pairs below this correlation do not count as partners")
