@@ -83,7 +83,7 @@ class PermutationResult:
 
     @classmethod
     def without_score(
-        cls, entry: Measure, *, null_kind: NullKind, n_rows: int, reason: str, settings: dict[str, Any]
+        cls, entry: Scale, *, null_kind: NullKind, n_rows: int, reason: str, settings: dict[str, Any]
     ) -> PermutationResult:
         """A test that could not be made, with its reason."""
         nothing = dict.fromkeys(("score", "null_mean", "null_std", "z", "p_value", "p_low", "p_high", "calibrated"))
