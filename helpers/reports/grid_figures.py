@@ -20,7 +20,7 @@ NOTHING = "#ECECEC"  # a cell without a number
 def heatmap_panels(
     matrices: Mapping[str, Any], *, row_labels: Sequence[str], column_labels: Sequence[str], x_label: str, y_label: str,
     colour_label: str, value_range: tuple[float, float] | None = None, marked: Mapping[str, Any] | None = None,
-    number_format: str = ".2f", title: str = "",
+    number_format: str = ".2f", title: str = "", panels_a_row: int = PANELS_A_ROW,
 ) -> Figure:  # fmt: skip
     """A panel a matrix, all with the same axes and colours, numbers written in; NaN (undefined) stays grey and empty.
 
@@ -29,7 +29,7 @@ def heatmap_panels(
     Args:
         value_range: ends of the colour scale; values beyond have the colours of the ends. By default of all matrices.
         marked: panel -> bool matrix; a star is written behind the numbers of these cells.
-        number_format: of the numbers written in.
+        number_format: of the numbers written in. panels_a_row: at most.
     Raises:
         ValueError: no matrix, one of another shape than the labels, or not one finite value.
     """
@@ -43,7 +43,7 @@ def heatmap_panels(
     if not finite.size:
         raise ValueError("there is no finite value to draw; leave the figure out")
     scale = Normalize(*(value_range or (float(finite.min()), float(finite.max()))))
-    n_columns = min(PANELS_A_ROW, len(values))
+    n_columns = min(panels_a_row, len(values))
     n_rows = -(-len(values) // n_columns)
     with styled():
         figure, panels = new_figure(
