@@ -51,6 +51,7 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "09_mapper": {"runs": {"main": {"matching": "main"}}},
             "10_persistent_homology": {"runs": {"main": {"matching": "main"}}},
             "11_multidimensional_features": {"runs": {"main": {"matching": "main"}}},
+            "12_concept_hierarchy": {"runs": {"main": {"matching": "main"}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
             "16_layer_pairs": {
                 "runs": {

@@ -19,12 +19,13 @@ from helpers.params.notebooks import (
     TrainSaeParams,
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
-from helpers.params.shapes import HomologyParams, MapperParams, MultidimensionalParams
+from helpers.params.shapes import ConceptHierarchyParams, HomologyParams, MapperParams, MultidimensionalParams
 from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
     "NOTEBOOKS",
     "CompareSpacesParams",
+    "ConceptHierarchyParams",
     "CorpusParams",
     "FeatureFamiliesParams",
     "FeatureMapsParams",

@@ -26,7 +26,7 @@ from helpers.params.notebooks import (
     SaveActivationsParams,
     TrainSaeParams,
 )
-from helpers.params.shapes import HomologyParams, MapperParams, MultidimensionalParams
+from helpers.params.shapes import ConceptHierarchyParams, HomologyParams, MapperParams, MultidimensionalParams
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     "09_mapper": NotebookEntry(MapperParams, reads={"matching": "04_match_features"}),
     "10_persistent_homology": NotebookEntry(HomologyParams, reads={"matching": "04_match_features"}),
     "11_multidimensional_features": NotebookEntry(MultidimensionalParams, reads={"matching": "04_match_features"}),
+    "12_concept_hierarchy": NotebookEntry(ConceptHierarchyParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,

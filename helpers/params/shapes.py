@@ -131,3 +131,37 @@ class MultidimensionalParams(NotebookParams):
     n_shown: int = Field(4, ge=1, le=6, description="candidates that are drawn")
     n_permutations: int = Field(1999, ge=19, description="shuffles of the words, a place")
     alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over each table")
+
+
+class ConceptHierarchyParams(NotebookParams):
+    """12_concept_hierarchy: are concepts directions that predict unseen words and kinds, and analogies maps?"""
+
+    matching: str = Field(min_length=1, description="run of 04_match_features: its two dictionaries and their pairs")
+    taxonomy: str = Field("", description="file of concepts, relative to the project; '' = the story world's own")
+    analogies: str = Field("params/data/analogies.yaml", min_length=1, description="file of paired roles")
+    min_words: int = Field(4, ge=3, description="words that a concept needs inside and outside")
+    min_count: int = Field(10, ge=1, description="tokens on which a word must stand for a mean in the residual stream")
+    min_hits: int = Field(3, ge=1, le=5, description="of a feature's 5 strongest examples, so many fire on the words")
+    min_firings: int = Field(10, ge=1, description="features that fire on fewer tokens are left out")
+    min_corr: float = Field(0.5, ge=-1, le=1, description="pairs with a lower correlation do not count as partners")
+    shown: list[str] = Field(
+        ["animal", "plant", "person", "food", "emotion"], description="concepts of the heatmaps, with all below them"
+    )
+    views: dict[str, str] = Field(
+        {"animal": "mammal", "emotion": "joy", "person": "royalty"},
+        description="parent -> child that are drawn as planes",
+    )
+    direction: Literal["lda", "mean"] = Field("lda", description="how directions of the pictures are estimated")
+    map_methods: list[Literal["offset", "procrustes", "ridge", "cca"]] = Field(
+        ["offset", "procrustes", "ridge", "cca"], min_length=1, description="maps between domains"
+    )
+    n_permutations: int = Field(299, ge=19, description="shuffles inside the taxonomy, a test")
+    n_estimates: int = Field(19, ge=19, description="shuffles for which all directions are estimated anew")
+    n_map_permutations: int = Field(199, ge=19, description="shuffles of the partners, a map")
+    alpha: float = Field(0.05, gt=0, lt=1, description="false discovery rate that is accepted over a table")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.map_methods)) != len(self.map_methods):
+            raise ValueError(f"map_methods must differ; got {self.map_methods}")
+        return self

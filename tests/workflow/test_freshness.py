@@ -26,6 +26,7 @@ ALL = [
     "09_mapper/main",
     "10_persistent_homology/main",
     "11_multidimensional_features/main",
+    "12_concept_hierarchy/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
@@ -96,6 +97,7 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "09_mapper/main": "04_match_features/main is stale",
         "10_persistent_homology/main": "04_match_features/main is stale",
         "11_multidimensional_features/main": "04_match_features/main is stale",
+        "12_concept_hierarchy/main": "04_match_features/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
@@ -122,6 +124,7 @@ def test_an_edited_notebook_makes_its_runs_and_their_dependants_stale(played):
         "09_mapper/main": "04_match_features/main is stale",
         "10_persistent_homology/main": "04_match_features/main is stale",
         "11_multidimensional_features/main": "04_match_features/main is stale",
+        "12_concept_hierarchy/main": "04_match_features/main is stale",
         "17_feature_families/main": "04_match_features/main is stale",
     }
 
@@ -136,6 +139,7 @@ def test_a_stage_that_was_run_again_by_hand_makes_its_dependants_stale(played):
         "09_mapper/main",
         "10_persistent_homology/main",
         "11_multidimensional_features/main",
+        "12_concept_hierarchy/main",
         "17_feature_families/main",
     )
     assert played.reasons() == dict.fromkeys(readers, reason)
