@@ -30,6 +30,9 @@ from helpers.nulls.permutation import null_rng, summarise
 
 UNEMBEDDING, RESIDUAL, FEATURES, MATCHED = "unembedding", "residual stream", "features", "matched features"
 
+CONCEPTS, WITH_KINDS = "concepts", "concepts and kinds"
+MIN_CONCEPTS = 4  # fewer have too few cosines to correlate
+
 
 @dataclass(frozen=True)
 class WordRows:
@@ -211,16 +214,21 @@ def hierarchies_agree(
         "concepts": only concepts with words of their own, which share none; null: concepts of b in any order.
         "concepts and kinds": all of them. Tables of nested sets are alike by their shape, so the null moves b's concepts
         about *in* the taxonomy: its mean is what the shape alone gives.
-    Raises:
-        ValueError: fewer than four concepts.
+        With fewer than four such concepts both are undefined.
     """
     own = np.bincount(nest.owners, minlength=len(nest.names))
     places = np.flatnonzero(own >= min_words)
-    if len(places) < 4:
-        raise ValueError(f"expected at least four concepts of {min_words} words; got {len(places)}; lower min_words")
+    settings: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
+    if len(places) < MIN_CONCEPTS:
+        reason = f"{len(places)} concepts of {min_words} words; at least {MIN_CONCEPTS} are needed"
+        return {
+            question: PermutationResult.without_score(
+                Scale("nested_cosines"), null_kind="pairing", n_rows=len(places), reason=reason, settings=settings
+            )
+            for question in (CONCEPTS, WITH_KINDS)
+        }
     own_members = nest.owners[:, None] == places
     sides = [concept_directions(rows, own_members, method="mean") for rows in (rows_a, rows_b)]
-    settings: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
     disjoint = permutation_test(*sides, measure="rsa", inner="cosine", outer="pearson", **settings)
     kept = np.flatnonzero(nest.sizes >= min_words)
     upper = np.triu_indices(len(kept), k=1)
@@ -238,7 +246,7 @@ def hierarchies_agree(
         Scale("nested_cosines"), score(nest.members), null, len(kept), settings | {"null": "moved concepts"},
         null_kind="pairing",
     )  # fmt: skip
-    return {"concepts": disjoint, "concepts and kinds": nested}
+    return {CONCEPTS: disjoint, WITH_KINDS: nested}
 
 
 def found_names(results: Mapping[str, PermutationResult], *, alpha: float = 0.05) -> list[str]:
