@@ -28,7 +28,7 @@ export PYTHONPATH = $(CURDIR)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(STAMP)  ## run the demo study and build its report (no network, about ten minutes)
+demo: $(STAMP)  ## run the demo study and build its report (no network, about a quarter of an hour)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/demo.yaml --cores $(CORES)
 
 demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes on from make demo; less than 45 minutes)
