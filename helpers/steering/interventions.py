@@ -9,6 +9,7 @@ Sources: adding directions, Turner et al. 2023 (arXiv:2308.10248); projecting ou
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -24,7 +25,7 @@ Unit = Literal["vector", "absolute", "residual_norm"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Intervention:
+class Intervention(ABC):
     """A change of some tokens' activations at one hook.
 
     Args:
@@ -43,9 +44,9 @@ class Intervention:
             raise ValueError(f"strength is a finite number; got {self.strength}")
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """d of the rows that it changes."""
-        raise NotImplementedError
 
     def edit(self, rows: Float[Tensor, "n_rows d"]) -> Float[Tensor, "n_rows d"]:
         """The rows after the intervention, in their dtype.
@@ -62,8 +63,9 @@ class Intervention:
             )
         return edited.to(rows.dtype)
 
+    @abstractmethod
     def _edited(self, rows: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The rows after the change, in float32, whatever their number."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

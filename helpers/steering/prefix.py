@@ -1,9 +1,9 @@
 """Start a forward pass in the middle: from what enters a layer, computed once, so that a sweep runs only the layers above.
 
-TransformerBridge has no `start_at_layer` (3.9 raises NotImplementedError), because the loop over layers is Hugging Face's. That
-loop is left as it is here: embeddings are cheap, and masks and rotations are made by the model itself; only the blocks
-below are skipped, each handing on what is known to come out of it. This holds for models in which one block hands the next
-nothing but the stream; `recorded_prefix` proves it on the prompts in hand.
+TransformerBridge 3.9 refuses `start_at_layer`, because the loop over layers is Hugging Face's. That loop is left as it is
+here: embeddings are cheap, and masks and rotations are made by the model itself; only the blocks below are skipped, each
+handing on what is known to come out of it. This holds for models in which one block hands the next nothing but the
+stream; `recorded_prefix` proves it on the prompts in hand.
 """
 
 from __future__ import annotations
