@@ -20,6 +20,7 @@ from helpers.comparison.feature_maps import describe_sides
 from helpers.comparison.matched_sides import Read, load_sides
 from helpers.comparison.matched_spaces import load_matched_spaces
 from helpers.comparison.word_directions import word_directions
+from helpers.corpus.tokenizer import continuation_ids
 from helpers.features import FeatureIndex, FeatureTable, WordTable, build_words, listed_tokens
 from helpers.geometry.family_tests import Scale
 from helpers.geometry.hierarchy import Nest, Taxonomy, concept_directions, cosines, fit_whitening, moved_concepts
@@ -68,7 +69,7 @@ def unembedding_words(model: Any, tokenizer: Any, words: Sequence[str]) -> WordR
     """
     unembedding = model.W_U.detach().cpu().double().numpy().T
     listed = listed_tokens(tokenizer, n_vocab=len(unembedding))
-    split = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
+    split = continuation_ids(tokenizer, [f" {word}" for word in words])
     ids = {word: found[0] for word, found in zip(words, split, strict=True) if len(found) == 1 and listed[found[0]]}
     if not ids:
         raise ValueError(f"none of {len(words)} words is a single token of this model; choose words of its vocabulary")

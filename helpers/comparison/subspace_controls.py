@@ -10,12 +10,11 @@ from helpers.comparison.subspace_sides import SubspacePair
 from helpers.comparison.subspace_truth import (
     MismatchCells,
     PairTests,
-    RejectionRate,
     mismatch_cells,
     mismatched_groups,
-    rejection_rates,
     wrong_pairing_tests,
 )
+from helpers.nulls import RejectionRate, rejection_rates
 
 #: Kinds in which nothing can be alike by construction; they must keep the level of the test.
 MUST_HOLD = ("wrongly paired", "mismatched, shuffled tokens")

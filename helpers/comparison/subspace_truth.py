@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import binom, norm
 
 from helpers.comparison.subspace_scores import FeatureSpace, SubspaceTest
 from helpers.comparison.subspaces import FeatureGroup, GroupCorrelations, GroupPairs, one_pair_a_word
@@ -25,62 +24,6 @@ from helpers.nulls import PermutationResult, benjamini_hochberg
 
 #: (group of a, group of b, measure) -> the test of their pairs against shuffles.
 PairTests = Mapping[tuple[str, str, str], PermutationResult]
-
-
-@dataclass(frozen=True)
-class RejectionRate:
-    """How often a test says "above chance", where that is a false alarm, or where it is right.
-
-    Args:
-        n_tests: tests that could be made; n_rejected: of them with p <= alpha.
-    """
-
-    n_tests: int
-    n_rejected: int
-    alpha: float
-
-    @property
-    def rate(self) -> float | None:
-        """Share of the tests; None without a test."""
-        return self.n_rejected / self.n_tests if self.n_tests else None
-
-    @property
-    def bound(self) -> float | None:
-        """The highest rate that a valid test may have: more false alarms have a probability below that of three
-        standard errors (0.135 %), counted exactly (binomial), so that few tests are judged rightly. None without a test."""
-        if not self.n_tests:
-            return None
-        return float(binom.isf(norm.sf(3), self.n_tests, self.alpha)) / self.n_tests
-
-    @property
-    def within_bound(self) -> bool:
-        """Whether the rate is one that a valid test may have; true without a test."""
-        return self.rate is None or self.bound is None or self.rate <= self.bound
-
-    def as_text(self) -> str:
-        """For tables: rejected of all, and the share."""
-        return "no test" if self.rate is None else f"{self.n_rejected} of {self.n_tests} ({self.rate:.1%})"
-
-
-def rejection_rate(
-    results: Iterable[PermutationResult], *, alpha: float = 0.05, measure: str | None = None
-) -> RejectionRate:
-    """How often p <= alpha among the defined tests (of one measure).
-
-    Raises:
-        ValueError: alpha outside (0, 1).
-    """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1; got {alpha}")
-    values = [r.p_value for r in results if r.p_value is not None and measure in (None, r.measure)]
-    return RejectionRate(len(values), sum(value <= alpha for value in values), alpha)
-
-
-def rejection_rates(results: Iterable[PermutationResult], *, alpha: float = 0.05) -> dict[str, RejectionRate]:
-    """`rejection_rate` of every measure among the results, in the order in which they come."""
-    results = list(results)
-    measures = dict.fromkeys(result.measure for result in results)
-    return {measure: rejection_rate(results, alpha=alpha, measure=measure) for measure in measures}
 
 
 def mismatched_groups(

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.nulls.permutation import PermutationResult, null_rng, shown_when_long, summarise
+from helpers.nulls.permutation import PermutationResult, null_rng, summarise
+from helpers.progress import shown_when_long
 from helpers.similarity import MEASURES, UndefinedMeasure
 from helpers.similarity.inputs import as_matrix
 

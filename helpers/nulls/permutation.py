@@ -7,18 +7,17 @@ ignore the pairing are compared with Gaussian matrices of y's shape instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from time import monotonic
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.stats import beta
 from threadpoolctl import threadpool_limits
 
-from helpers.progress import progress_bar
+from helpers.progress import shown_when_long
 from helpers.similarity import MEASURES, Comparison, Measure, UndefinedMeasure
 
 #: Prepared scores agree with recomputed ones to this share; null scores this close to the observed one are ties.
@@ -26,7 +25,6 @@ TIE_TOLERANCE = 1e-9
 CONFIDENCE = 0.95
 _BATCH_PER_THREAD = 16
 
-T = TypeVar("T")
 NullKind = Literal["pairing", "random_matrix", "features"]
 
 
@@ -153,23 +151,6 @@ def permutation_test(
     null = np.fromiter(scores, dtype=np.float64, count=n_permutations)
     settings |= comparison.details
     return summarise(entry, comparison.score(), null, comparison.n_rows, settings, null_kind=entry.null)
-
-
-def shown_when_long(
-    values: Iterable[T], *, total: int, description: str, unit: str, patience: float = 2.0
-) -> Iterator[T]:
-    """The same values; from `patience` seconds on with a progress bar, so that quick tests stay silent."""
-    started, bar = monotonic(), None
-    try:
-        for done, value in enumerate(values, start=1):
-            yield value
-            if bar is not None:
-                bar.update(1)
-            elif done < total and monotonic() - started > patience:
-                bar = progress_bar(total=total, description=description, unit=unit, initial=done)
-    finally:
-        if bar is not None:
-            bar.close()
 
 
 def null_rng(seed: int) -> np.random.Generator:

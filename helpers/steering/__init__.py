@@ -1,11 +1,12 @@
 """Steering: find directions, see what they are made of, and change what a model computes while it reads or writes."""
 
+from helpers.steering.conditions import Condition, fit_condition
 from helpers.steering.decomposition import decompose, encode_difference
 from helpers.steering.feature_edits import EditFeatures, clamp, edit_features, reconstruct
 from helpers.steering.feature_sums import Disagreement, FeatureSum, disagreement
 from helpers.steering.generation import generate
 from helpers.steering.hooking import intervening
-from helpers.steering.interventions import AddVector, Intervention, ProjectOut, add, project_out, subtract
+from helpers.steering.interventions import AddVector, AddWhere, Intervention, ProjectOut, add, project_out, subtract
 from helpers.steering.making import (
     contrastive_pairs,
     difference_of_means,
@@ -14,7 +15,7 @@ from helpers.steering.making import (
     mean_activation,
     plane_step,
 )
-from helpers.steering.measuring import mean_residual_norm, prompt_states
+from helpers.steering.measuring import mean_residual_norm, prompt_states, text_rows
 from helpers.steering.prompts import Prompts, encode_prompts, prompts_of_batch
 from helpers.steering.running import SteeredPart, steered_logits, steered_parts
 from helpers.steering.vectors import SteeringVector
@@ -22,7 +23,9 @@ from helpers.steering.word_sums import CellTest, Word, WordSums, fit_word_sums, 
 
 __all__ = [
     "AddVector",
+    "AddWhere",
     "CellTest",
+    "Condition",
     "Disagreement",
     "EditFeatures",
     "FeatureSum",
@@ -43,6 +46,7 @@ __all__ = [
     "encode_difference",
     "encode_prompts",
     "feature_vector",
+    "fit_condition",
     "fit_word_sums",
     "generate",
     "given_vector",
@@ -58,5 +62,6 @@ __all__ = [
     "steered_logits",
     "steered_parts",
     "subtract",
+    "text_rows",
     "word_sum_vector",
 ]

@@ -1,4 +1,5 @@
-"""What can be done to a layer's activations: add a direction or project it out (features: see `feature_edits`).
+"""What can be done to a layer's activations: add a direction, everywhere or where a condition holds, or project it out
+(features: see `feature_edits`).
 
 An intervention names a hook, the tokens that it changes, and how it changes one row, (d,) -> (d,); which rows these are, with
 padding and with a cache, is worked out in `hooking`. A strength of 0 leaves every row as it is, to the bit.
@@ -19,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.steering.conditions import Condition
 from helpers.steering.prompts import At, require_place
 
 Unit = Literal["vector", "absolute", "residual_norm"]
@@ -87,6 +89,16 @@ class AddVector(Intervention):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class AddWhere(AddVector):
+    """x + strength * step, of the rows for which a condition holds; the others stay as they are."""
+
+    condition: Condition
+
+    def _edited(self, rows: Tensor) -> Tensor:
+        return torch.where(self.condition.holds(rows)[:, None], super()._edited(rows), rows)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ProjectOut(Intervention):
     """x - strength * (x . u) u: see `project_out`."""
 
@@ -113,6 +125,7 @@ def add(
     unit: Unit = "vector",
     residual_norm: float | None = None,
     at: At = "everywhere",
+    condition: Condition | None = None,
 ) -> AddVector:
     """Add a direction.
 
@@ -123,9 +136,10 @@ def add(
             "residual_norm", one as long as the hook's rows are on average. Strengths of different layers, models and
             dictionaries (whose decoder rows differ in length) are comparable in the last only.
         residual_norm: mean length of the hook's rows (`mean_residual_norm`); needed for that unit, and only there.
+        condition: add it only to rows for which this holds before.
     Raises:
-        ValueError: a zero, non-finite or not one-dimensional vector, an unknown unit, or a mean length that is missing, not
-            positive, or not asked for.
+        ValueError: a zero, non-finite or not one-dimensional vector, an unknown unit, a mean length that is missing, not
+            positive, or not asked for, or a condition of another hook or width.
     """
     vector = require_direction(vector)
     length = float(np.linalg.norm(vector))
@@ -143,7 +157,15 @@ def add(
                 f"residual_norm is a positive length; got {residual_norm}; measure it with mean_residual_norm"
             )
         wanted = residual_norm
-    return AddVector(hook_name=hook_name, strength=strength, at=at, step=vector * (wanted / length))
+    step = vector * (wanted / length)
+    if condition is None:
+        return AddVector(hook_name=hook_name, strength=strength, at=at, step=step)
+    if condition.hook_name != hook_name or len(condition.weights) != len(vector):
+        raise ValueError(
+            f"a condition tests the rows that are steered, of {hook_name} and width {len(vector)}; got one of "
+            f"{condition.hook_name} and width {len(condition.weights)}"
+        )
+    return AddWhere(hook_name=hook_name, strength=strength, at=at, step=step, condition=condition)
 
 
 def subtract(

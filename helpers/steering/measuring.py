@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from transformer_lens.model_bridge import TransformerBridge
 
+from helpers.corpus import TokenBatch
 from helpers.models import split_batch, stream_activations
 from helpers.steering.prompts import Prompts, require_fits
 
@@ -54,6 +55,31 @@ def mean_residual_norm(model: TransformerBridge, prompts: Prompts, *, hook_name:
         lengths = np.linalg.norm(acts[right.keep_mask], axis=1)
         total, n = total + float(lengths.sum()), n + len(lengths)
     return total / n
+
+
+def text_rows(
+    model: TransformerBridge, tokens: TokenBatch, *, hook_names: Sequence[str], n_rows: int
+) -> dict[str, Float[np.ndarray, "n_rows d"]]:
+    """The first rows of several hooks over a text, the same tokens for all; special tokens do not count.
+
+    Args:
+        n_rows: at most so many; fewer where the text has fewer.
+    Returns:
+        Hook -> (n_rows, d) float32.
+    Raises:
+        ValueError: no row asked for, an unknown hook, or a text that does not fit the model.
+    """
+    if n_rows < 1:
+        raise ValueError(f"n_rows is at least 1; got {n_rows}")
+    found: dict[str, list[np.ndarray]] = {hook: [] for hook in hook_names}
+    n_found = 0
+    for batch, activations in stream_activations(model, split_batch(tokens, batch_size=_BATCH_SIZE), hook_names):
+        for hook, rows in found.items():
+            rows.append(activations[hook].cpu().float().numpy()[batch.keep_mask])
+        n_found += int(batch.keep_mask.sum())
+        if n_found >= n_rows:
+            break
+    return {hook: np.concatenate(rows)[:n_rows] for hook, rows in found.items()}
 
 
 def _streamed(

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
+from helpers.array_file import ArrayFile
 from helpers.models import hook_layer
+from helpers.steering.conditions import Condition
 from helpers.steering.interventions import AddVector, ProjectOut, Unit, add, project_out, require_direction
 from helpers.steering.prompts import At
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("a steering vector", remedy="make it again")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +53,27 @@ class SteeringVector:
         """Number of the layer that it is a direction of."""
         return hook_layer(self.hook_name)
 
-    def add(self, *, strength: float = 1.0, unit: Unit = "vector", at: At = "everywhere") -> AddVector:
+    def add(
+        self,
+        *,
+        strength: float = 1.0,
+        unit: Unit = "vector",
+        at: At = "everywhere",
+        condition: Condition | None = None,
+    ) -> AddVector:
         """Add it (negative: subtract); see `interventions.add`.
 
         Raises:
-            ValueError: a strength in mean lengths of a hook that were not measured.
+            ValueError: a strength in mean lengths of a hook that were not measured, or a condition of another hook.
         """
-        residual_norm = self.residual_norm if unit == "residual_norm" else None
         return add(
-            self.vector, hook_name=self.hook_name, strength=strength, unit=unit, residual_norm=residual_norm, at=at
+            self.vector,
+            hook_name=self.hook_name,
+            strength=strength,
+            unit=unit,
+            residual_norm=self.residual_norm if unit == "residual_norm" else None,
+            at=at,
+            condition=condition,
         )
 
     def project_out(self, *, strength: float = 1.0, at: At = "everywhere") -> ProjectOut:
@@ -83,8 +95,7 @@ class SteeringVector:
             "residual_norm": self.residual_norm,
         }
         text = json.dumps(told, allow_nan=False)
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(file, format_version=np.int64(FORMAT_VERSION), vector=self.vector, told=np.array(text))
+        _FILE.write(path, vector=self.vector, told=np.array(text))
 
     @classmethod
     def load(cls, path: str | Path) -> SteeringVector:
@@ -93,13 +104,5 @@ class SteeringVector:
         Raises:
             ValueError: no such file, not a steering vector, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected a steering vector in {path}, found no such file; make it again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                return cls(vector=content["vector"], **json.loads(str(content["told"])))
-        except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as a steering vector ({error}); make it again") from error
+        with _FILE.read(path) as content:
+            return cls(vector=content["vector"], **json.loads(str(content["told"])))

@@ -157,19 +157,39 @@ def held_out_cells(
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles is at least 1; got {n_shuffles}; raise it")
     hat = design @ np.linalg.pinv(design)
+    tested = _estimable(hat)
+    rng = np.random.default_rng(seed)
+    null_hits = np.array(
+        [(_ranks(rows[shuffled_places(words, rng)], hat, tested)[0] == 0).sum() for _ in range(n_shuffles)], np.int64
+    )
+    ranks, nearest = _ranks(rows, hat, tested)
+    return CellTest(tested=tested, ranks=ranks, nearest=nearest, null_hits=null_hits)
+
+
+def estimable_cells(activations: Float[np.ndarray, "n_words d"], words: Sequence[Word]) -> Int[np.ndarray, " n_tested"]:
+    """Numbers of the words whose domain and index other words have too: a fit without such a word still knows its sum.
+
+    Raises:
+        ValueError: as `fit_word_sums`; there is no such word.
+    """
+    design = _table(activations, words)[3]
+    return _estimable(design @ np.linalg.pinv(design))
+
+
+def shuffled_places(words: Sequence[Word], rng: np.random.Generator) -> Int[np.ndarray, " n_words"]:
+    """An order in which the words of every domain are shuffled over its places."""
+    order = np.arange(len(words))
+    for name in dict.fromkeys(word.domain for word in words):
+        places = np.flatnonzero([word.domain == name for word in words])
+        order[places] = rng.permutation(places)
+    return order
+
+
+def _estimable(hat: np.ndarray) -> np.ndarray:
     tested = np.flatnonzero(np.diag(hat) < 1 - _SURE)
     if not len(tested):
         raise ValueError("no word has a domain and an index that others have too; add domains with shared places")
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero([word.domain == name for word in words]) for name in {word.domain for word in words}]
-    null_hits = np.empty(n_shuffles, np.int64)
-    for number in range(n_shuffles):
-        order = np.arange(len(rows))
-        for places in members:
-            order[places] = rng.permutation(places)
-        null_hits[number] = (_ranks(rows[order], hat, tested)[0] == 0).sum()
-    ranks, nearest = _ranks(rows, hat, tested)
-    return CellTest(tested=tested, ranks=ranks, nearest=nearest, null_hits=null_hits)
+    return tested
 
 
 def _ranks(rows: np.ndarray, hat: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -32,11 +32,11 @@ from helpers.nulls.permutation import summarise
 
 
 class Tokenizer:
-    """Words a to z are tokens, anything else is cut; the last token is special."""
+    """Every letter is a token, with or without the space before it; the last token is special."""
 
     def __call__(self, texts, add_special_tokens):
         assert not add_special_tokens
-        return {"input_ids": [[ord(text.strip()[0]) - 97] * len(text.strip()) for text in texts]}
+        return {"input_ids": [[ord(letter) - 97 for letter in text if letter != " "] for text in texts]}
 
     def __len__(self):
         return 27

@@ -10,8 +10,8 @@ import pytest
 from helpers.comparison.subspace_controls import EXPECTED_TO_HOLD, MUST_HOLD, SubspaceControls, run_controls
 from helpers.comparison.subspace_scores import SubspaceTest
 from helpers.comparison.subspace_sides import pair_sides, search_side, truth_of_groups, unrelated_groups, word_rows
-from helpers.comparison.subspace_truth import RejectionRate
 from helpers.features import ConceptGroup, ConceptGroups, KnownConcepts
+from helpers.nulls import RejectionRate
 from tests.comparison.subspace_stores import (
     COPIES,
     D_SAE,

@@ -9,16 +9,13 @@ import pytest
 
 from helpers.comparison.subspace_scores import FeatureSpace, SubspaceTest
 from helpers.comparison.subspace_truth import (
-    RejectionRate,
     mismatch_cells,
     mismatched_groups,
     pair_tests,
-    rejection_rate,
-    rejection_rates,
     wrong_pairing_tests,
 )
 from helpers.comparison.subspaces import FeatureGroup, correlate_groups
-from helpers.nulls import permutation_test
+from helpers.nulls import RejectionRate, permutation_test, rejection_rate, rejection_rates
 
 N_GROUPS, N_WORDS, COPIES = 8, 6, 3
 TEST = SubspaceTest(measures=("rsa", "linear_cka_debiased"), n_permutations=99)
@@ -162,18 +159,3 @@ def test_rates_of_every_measure(plain):
     rates = rejection_rates(found.values(), alpha=0.1)
     assert list(rates) == ["rsa", "linear_cka_debiased"]
     assert rates["rsa"] == RejectionRate(N_GROUPS, N_GROUPS, 0.1)
-
-
-def test_rates_and_bounds_by_hand():
-    rate = RejectionRate(n_tests=100, n_rejected=11, alpha=0.05)
-    assert rate.rate == 0.11 and rate.as_text() == "11 of 100 (11.0%)"
-    # P(more than 13 of 100) = 0.0005 and P(more than 12) = 0.0015, on both sides of three standard errors (0.00135).
-    assert rate.bound == 0.13
-    assert RejectionRate(100, 13, 0.05).within_bound and not RejectionRate(100, 14, 0.05).within_bound
-    # Of three tests two false alarms may be bad luck (P = 0.007), three are not.
-    assert RejectionRate(3, 2, 0.05).within_bound and not RejectionRate(3, 3, 0.05).within_bound
-
-
-def test_a_level_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="alpha must be between 0 and 1; got 1"):
-        rejection_rate([], alpha=1)

@@ -171,14 +171,6 @@ def test_confidence_interval_is_clopper_pearson():
     assert sure.p_low == 0 and sure.p_high == pytest.approx(1 - 0.025 ** (1 / 199)) and sure.p_value == 1 / 200
 
 
-def test_long_tests_show_their_progress_and_quick_ones_are_silent(capfd):
-    values = list(module.shown_when_long(iter(range(5)), total=5, description="rsa null", unit="permutations"))
-    assert values == [0, 1, 2, 3, 4] and capfd.readouterr().err == ""
-    list(module.shown_when_long(iter(range(5)), total=5, description="rsa null", unit="permutations", patience=-1))
-    shown = capfd.readouterr().err
-    assert "rsa null" in shown and "5.00/5.00" in shown
-
-
 @every_measure
 def test_threads_do_not_change_the_null(measure):
     x, y = planted(3)

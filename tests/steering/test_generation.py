@@ -10,7 +10,7 @@ import torch
 
 from helpers.steering import add, clamp, generate, intervening, project_out
 from tests.steering.conftest import CONTEXT, HOOK, prompts_of
-from tests.steering.test_interventions import is_untouched
+from tests.steering.test_interventions import LOGIT_ATOL, NAMES, cases, is_untouched
 
 N_NEW = 6
 
@@ -61,6 +61,61 @@ def test_tokens_are_those_of_a_hand_written_hook(model, prompts, vector, loaded,
     ]
     assert np.array_equal(found, expected)
     assert len({found[number].tobytes() for number in range(len(settings))}) > 6  # places and kinds differ
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_with_a_cache_are_those_of_a_hand_written_hook(model, prompts, vector, loaded, name, padded):
+    """Two tokens after each prompt, with keys and values kept: every step against one whole pass of one unpadded row."""
+    intervention, change = cases(vector, loaded)[name]
+    new = torch.tensor([[4, 9], [13, 2], [30, 31]])
+    rows = [range(3)] if padded else [[row] for row in range(3)]
+    places = {at: STEERED[at] for at in ("last", "new", "everywhere")}
+    for at, steered in places.items():
+        for numbers in rows:
+            here = prompts.part(numbers[0], numbers[-1] + 1).padded("left")
+            found = cached_logits(model, here, replace(intervention, at=at), new[list(numbers)])
+            for place, number in enumerate(numbers):
+                ids = prompts.input_ids[number][prompts.attention_mask[number]]
+                expected = whole_logits(model, [*ids, *new[number].tolist()], change, steered, len(ids))
+                assert np.allclose(found[place], expected[len(ids) - 1 :], atol=LOGIT_ATOL), (at, number)
+
+
+@torch.no_grad()
+def cached_logits(model, prompts, intervention, new):
+    """Logits after the prompts and after each of their new tokens, (n_prompts, 1 + n_new, d_vocab)."""
+    ids, real, found, cache = torch.from_numpy(prompts.input_ids), torch.from_numpy(prompts.attention_mask), [], None
+    with intervening(model, prompts, intervention, cached=True):
+        for step in range(1 + new.shape[1]):
+            tokens = ids if step == 0 else new[:, step - 1 : step]
+            mask = torch.cat([real, torch.ones((len(ids), step), dtype=torch.bool)], dim=1).long()
+            logits, cache = model(
+                tokens, return_type="logits_and_cache", use_cache=True, past_key_values=cache, attention_mask=mask,
+                prepend_bos=False,
+            )  # fmt: skip
+            found.append(logits[:, -1])
+    return torch.stack(found, dim=1).numpy()
+
+
+@torch.no_grad()
+def whole_logits(model, ids, change, steered, length):
+    """Logits at every token of one unpadded row under a hand-written hook."""
+
+    def hook_function(stream, hook):
+        stream = stream.clone()
+        for column in range(stream.shape[1]):
+            if steered(column, length):
+                stream[0, column] = change(stream[0, column])
+        return stream
+
+    return model.run_with_hooks(torch.tensor([ids]), fwd_hooks=[(HOOK, hook_function)], prepend_bos=False)[0].numpy()
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_strength_0_writes_the_plain_text(model, prompts, vector, loaded, use_cache):
+    nothing = [replace(each, strength=0.0) for each, _ in cases(vector, loaded).values()]
+    plain, *still = generate(model, prompts, [(), *nothing], n_new=3, temperature=1.0, seed=2, use_cache=use_cache)
+    assert all(np.array_equal(plain, each) for each in still)
 
 
 def test_new_tokens_only_leaves_the_first_prediction_alone(model, prompts, vector):

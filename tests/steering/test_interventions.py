@@ -10,6 +10,7 @@ import torch
 
 from helpers.saes import LoadedSae
 from helpers.steering import (
+    Condition,
     add,
     clamp,
     edit_features,
@@ -73,8 +74,14 @@ def cases(vector, loaded):
         acts = sae.encode(x)
         return x + (torch.relu(acts[9] - 0.4) - acts[9]) * sae.W_dec[9] + 1.5 * sae.W_dec[2]
 
+    due = Condition(vector, 0.0, HOOK)
+
     return {
         "add": (add(vector, hook_name=HOOK, strength=0.7), lambda x: x + 0.7 * v),
+        "add where due": (
+            add(vector, hook_name=HOOK, strength=0.7, condition=due),
+            lambda x: x + 0.7 * v if float(x @ v) > 0 else x,
+        ),
         "add absolute": (add(vector, hook_name=HOOK, strength=3, unit="absolute"), lambda x: x + 3 * unit),
         "add relative": (
             add(vector, hook_name=HOOK, strength=0.5, unit="residual_norm", residual_norm=8.0),
@@ -119,14 +126,18 @@ def test_strength_0_changes_nothing_to_the_bit(model, prompts, vector, loaded, n
     plain = all_streams(model, prompts, ())
     still = all_streams(model, prompts, replace(intervention, strength=0.0))
     assert all(torch.equal(a.view(torch.int32), b.view(torch.int32)) for a, b in zip(plain, still, strict=True))
+    # In a sweep too, where the plain model needs no block above the prefix and the intervention does.
+    logits = steered_logits(model, prompts, [(), replace(intervention, strength=0.0)])
+    assert np.array_equal(logits[0].view(np.int32), logits[1].view(np.int32))
 
 
 def test_tokens_that_are_not_steered_stay_to_the_bit(model, prompts, vector, loaded):
     plain = all_streams(model, prompts, ())[1]
-    for intervention, _ in cases(vector, loaded).values():
+    for name, (intervention, _) in cases(vector, loaded).items():
         changed = all_streams(model, prompts, intervention)[1]
         moved = (changed != plain).any(dim=2).numpy()
-        assert np.array_equal(moved, prompts.keep_mask)
+        due = (plain @ torch.from_numpy(vector).float() > 0).numpy() if name == "add where due" else True
+        assert np.array_equal(moved, prompts.keep_mask & due), name
 
 
 def test_a_clamped_feature_moves_the_stream_by_its_decoder_row(model, prompts, loaded):
