@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from helpers.geometry.circles import WordOrder
 from helpers.reports.circle_tables import Ordered
+from helpers.reports.point_labels import label_points
 from helpers.reports.style import BLUE, GREY, PALETTE, VERMILION, new_figure, styled
 
 N_WORDS = 5  # named in a candidate's plane
@@ -64,6 +65,9 @@ def word_planes(panels: Sequence[WordPanel], *, n_columns: int = 2) -> Figure:
             _draw_words(axes, panel)
         for axes in axes_list[len(panels) :]:
             axes.set_axis_off()
+        figure.canvas.draw()  # the layout, on which places of labels depend
+        for axes, panel in zip(axes_list, panels, strict=False):
+            label_points(axes, [word[:SHORT] for word in panel.words], panel.places)
         return figure
 
 
@@ -75,9 +79,6 @@ def _draw_words(axes: Axes, panel: WordPanel) -> None:
     colours = mpl.colormaps["twilight" if panel.cyclic else "viridis"](np.linspace(0.08, 0.92, n))
     axes.scatter(places[:, 0], places[:, 1], c=colours, s=46, edgecolors="black", linewidths=0.6, zorder=2)
     reach = np.abs(places).max() or 1.0
-    for word, (x, y) in zip(panel.words, places, strict=True):
-        out = np.array([x, y]) / max(float(np.hypot(x, y)), 1e-9) * 0.11 * reach
-        axes.text(x + out[0], y + out[1], word[:SHORT], ha="center", va="center", fontsize=8.5, zorder=3)
     axes.set(title=panel.title, xlim=(-1.35 * reach, 1.35 * reach), ylim=(-1.35 * reach, 1.35 * reach), aspect="equal")
     axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
     axes.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)

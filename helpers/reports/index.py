@@ -27,7 +27,7 @@ from helpers.reports.html import (
     stylesheet,
 )
 from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
-from helpers.reports.sections import sections
+from helpers.reports.sections import sections, warnings_of
 from helpers.storage import atomic_folder, read_json
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ def build_report(
             css=stylesheet(),
             pages=pages,
             sections=sections(pages),
+            warnings=warnings_of(pages),
             seconds=sum(float(page.result.get("seconds") or 0) for page in pages),
             versions=_versions(pages),
         )  # fmt: skip

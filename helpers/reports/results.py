@@ -34,6 +34,7 @@ class StageResult:
         headline: {"label", "value", "detail"} of the numbers to show first.
         figures: {"file" (relative to the folder), "title", "caption", "headline" (whether to show it first)}.
         artifacts: name -> path relative to the folder.
+        warnings: "stage/run" of what raised it (this one, or an earlier one that it rests on) -> what readers must know.
         sources: what it was made from (parameters, notebook, helper modules, data files) -> short SHA-256.
         inputs: "stage/run" of every result it read -> short SHA-256 of that results.json.
         folder: where it lies; not part of the JSON, so that a study can be moved.
@@ -54,6 +55,7 @@ class StageResult:
     headline: list[dict[str, str]] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)

@@ -70,11 +70,37 @@ def sections(pages: Sequence[Page]) -> list[Section]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Warned:
+    """A warning of a run: its text, its page, and the other runs that rest on it."""
+
+    name: str
+    text: str
+    page: str
+    resting: list[str]
+
+
+def warnings_of(pages: Sequence[Page]) -> list[Warned]:
+    """Every warning once, in the order of the pages that carry it."""
+    texts: dict[str, str] = {}
+    carriers: dict[str, list[str]] = {}
+    own = {f"{page.stage}/{page.run}": page.page for page in pages}
+    for page in pages:
+        for origin, text in (page.result.get("warnings") or {}).items():
+            texts[origin] = str(text)
+            carriers.setdefault(origin, []).append(f"{page.stage}/{page.run}")
+    return [
+        Warned(origin, text, own.get(origin, ""), [name for name in carriers[origin] if name != origin])
+        for origin, text in texts.items()
+    ]
+
+
 def headline_numbers(result: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The headline numbers of a run: label, value, detail."""
+    """The headline numbers of a run: label, value, detail, and which runs they rest on that a warning is about."""
     values = result.get("headline") or []
     return [
         {key: str(value.get(key) or "") for key in ("label", "value", "detail")}
+        | {"warning": ", ".join(result.get("warnings") or ())}
         for value in values
         if isinstance(value, Mapping)
     ]

@@ -13,6 +13,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 #: Okabe and Ito 2008: distinguishable with every common kind of colour vision.
@@ -47,10 +48,18 @@ STYLE: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=PALETTE),
 }
 DOTS_PER_INCH = 160
+_POWER_OF_TEN = r"$\mathdefault{"  # what matplotlib writes at logarithmic axes
 
 
 class ReportFigure(Figure):
     """A matplotlib figure that displays itself as a PNG in a notebook."""
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Save it. Labels are words of somebody's texts: two dollar signs in them are no formula."""
+        for text in self.findobj(Text):
+            if "$" in text.get_text() and not text.get_text().startswith(_POWER_OF_TEN):
+                text.set_parse_math(False)
+        super().savefig(*args, **kwargs)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

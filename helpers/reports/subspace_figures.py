@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from helpers.comparison.subspace_scores import SubspaceScore
-from helpers.comparison.subspace_truth import MismatchCells, RejectionRate
+from helpers.comparison.subspace_truth import MismatchCells
+from helpers.nulls import RejectionRate
 from helpers.reports.grid_figures import MARK, NOTHING
 from helpers.reports.style import BLUE, GREY, ORANGE, VERMILION, new_figure, styled
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from helpers.comparison.subspace_sides import SubspacePair
 from helpers.comparison.subspace_table import SubspaceRow, SubspaceTable
-from helpers.comparison.subspace_truth import RejectionRate
 from helpers.comparison.subspaces import GroupPairs
 from helpers.corpus import TokenBatch
 from helpers.features import WordTable, example_contexts, feature_columns, pair_cards
-from helpers.nulls import PermutationResult
+from helpers.nulls import PermutationResult, RejectionRate
 from helpers.reports.cards import cards_row
 from helpers.reports.tables import PairRow, pairs_table, table
 

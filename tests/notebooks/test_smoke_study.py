@@ -18,6 +18,10 @@ from helpers.geometry.circles import CirclePlane
 from helpers.geometry.homology import Persistence
 from helpers.geometry.mapper import MapperGraph
 from helpers.matching import FeaturePairs, match_features
+from helpers.steering import Condition, SteeringVector
+from helpers.steering.effects import DownstreamEffect, FunctionalSimilarity
+from helpers.steering.scores import Sweep
+from helpers.steering.transfer import TransferScores
 from tests.browser.chromium import CHROMIUM, NO_CHROMIUM, open_browser
 from tests.browser.map_page import MapPage
 
@@ -250,6 +254,65 @@ def test_orders_of_words_stand_beside_shuffled_words(smoke_study):
     assert planes and CirclePlane.load(planes[0]).directions.shape == (2, 64)
 
 
+def test_steering_is_scored_beside_chance(smoke_study):
+    result = smoke_study.result("13_steering", "main")
+    for task in ("weekday_to_month", "he_to_she"):
+        for share in ("success", "kept"):
+            low, value, high = (result.metrics[f"{task}_{share}{end}"] for end in ("_low", "", "_high"))
+            assert 0 <= low <= value <= high <= 1 and low < high
+        assert 0 <= result.metrics[f"{task}_random"] <= result.metrics[f"{task}_random_best"]
+        held, controls = (result.metrics[f"{task}_condition_validation{end}"] for end in ("", "_controls"))
+        assert 0 <= controls < held <= 1
+    assert max(result.metrics["he_to_she_success"], result.metrics["weekday_to_month_success"]) > 0.3
+    figures = {Path(figure["file"]).stem for figure in result.figures}
+    assert figures >= {"layers", "tasks", "curve", "downstream", "fluency"}
+    sweep = Sweep.load(result.artifact("sweeps") / "he_to_she_held_out.npz")
+    assert set(sweep.spaces) >= {"model", "random", "shuffled"} and sweep.known.mean() > 0.5
+    works = [
+        task
+        for task in result.params["task_names"]
+        if result.metrics[f"{task}_success"] >= result.params["min_success"]
+        and result.metrics[f"{task}_kept"] >= result.params["min_kept"]
+    ]
+    assert result.metrics["tasks_that_work"] == works and result.headline
+    assert len(result.metrics["perplexity_only_where_due"]) == len(result.params["strengths"])
+    assert min(result.metrics["perplexity_plain"], *result.metrics["perplexity_random_direction_always"]) >= 1
+    assert DownstreamEffect.load(result.artifact("downstream")).layers[0].moved_norm > 0
+
+
+def test_a_setting_of_steering_is_chosen_on_validation_and_scored_on_held_out_prompts(smoke_study):
+    """What is told is what the saved sweeps hold, and the choice is the best of the validation sweep's harmless layers."""
+    result = smoke_study.result("13_steering", "main")
+    for task in result.params["task_names"]:
+        validation, held_out = (
+            Sweep.load(result.artifact("sweeps") / f"{task}_{part}.npz") for part in ("validation", "held_out")
+        )
+        layer, strength, way = (result.metrics[f"{task}_{name}"] for name in ("layer", "strength", "way"))
+        in_model_space = validation.spaces == "model"
+        least = result.params["min_kept"] + result.params["margin"] - 1e-9  # the sum is a hair above what is meant
+        harmless = in_model_space & (validation.kept >= least)
+        here = (
+            in_model_space
+            & (validation.layers == layer)
+            & (validation.strengths == strength)
+            & (validation.ways == way)
+        )
+        assert here.sum() == 1
+        if harmless.any():
+            assert harmless[here].all() and validation.success[here] == validation.success[harmless].max()
+        name = f"layer {layer}" if way == "always" else f"layer {layer}, where due"
+        there = (held_out.arms == name) & (held_out.strengths == strength)
+        assert held_out.success[there] == pytest.approx(result.metrics[f"{task}_success"])
+        assert held_out.kept[there] == pytest.approx(result.metrics[f"{task}_kept"])
+        random = held_out.of_space("random", way=way)
+        assert set(held_out.strengths[random]) == {strength} and len(random) == result.params["n_baselines"]
+        vector = SteeringVector.load(result.artifact("vectors") / f"{task}.npz")
+        assert vector.layer == layer and vector.residual_norm > 0
+        condition = result.artifact("vectors") / f"{task}_condition.npz"
+        assert condition.is_file() == (way == "where due")
+        assert way == "always" or Condition.load(condition).hook_name == vector.hook_name
+
+
 def test_the_command_ends_with_the_headline_and_the_report(smoke_study):
     report = smoke_study.folder / "report" / "index.html"
     assert smoke_study.output.rstrip().endswith(f"report: {report}")
@@ -281,6 +344,43 @@ def test_a_second_run_does_nothing(smoke_study):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_vectors_are_carried_from_model_to_model(smoke_study):
+    result = smoke_study.result("14_steering_transfer", "main")
+    metrics = result.metrics
+    assert metrics["self_transfer_error"] < 1e-6 and metrics["strength"] in (0.4, 0.8)
+    for method in ("matched_features_encoded", "decoder_rows", "ridge_map", "Procrustes_map"):
+        assert 0 < metrics[f"{method}_logit_difference_p"] <= 1
+    scores = TransferScores.load(result.artifact("transfer"))
+    assert scores.nulls_of("ridge map") == ("tokens shuffled", "random vectors") and scores.n_prompts > 1
+    assert {"layers", "removals"} <= {Path(figure["file"]).stem for figure in result.figures}
+    assert len(result.headline) == 3
+    assert 0 <= metrics["own_success"] <= 1 and metrics["own_logit_difference"] > 0
+    assert metrics["own_success"] == pytest.approx(scores.own["success"].mean())
+    for method in scores.methods:
+        name = f"{method.replace(', ', '_').replace(' ', '_')}"
+        low, value, high = (metrics[f"{name}_logit_difference{end}"] for end in ("_low", "", "_high"))
+        assert low <= value <= high and value == pytest.approx(scores.share(method, "logit_difference").value)
+        vector = SteeringVector.load(result.artifact("vectors") / f"{name}.npz")
+        assert vector.model == "b" and vector.hook_name == scores.settings["hook_name"]
+    assert metrics["ridge_map_logit_difference"] > 3 * metrics["ridge_map_logit_difference_null"]
+    for domain in result.params["removal_tasks"]:
+        ps = [value for key, value in metrics.items() if key.startswith(f"removal_{domain}_p_")]
+        assert len(ps) == 3 and 1 / (1 + result.params["n_removal_runs"]) <= min(ps) and max(ps) <= 1
+
+
+def test_feature_effects_stand_beside_chance(smoke_study):
+    result = smoke_study.result("18_feature_effects", "main")
+    metrics = result.metrics
+    assert metrics["rank_attribution"] > metrics["rank_activation"]
+    assert metrics["whole_a"] == pytest.approx(1, abs=1e-3) == metrics["whole_b"]
+    assert 0 < metrics["functional_frequency_p"] <= 1 and -1 <= metrics["functional"] <= 1
+    assert 0 < metrics["sum_place_a_p"] <= 1
+    drawn = {Path(figure["file"]).stem for figure in result.figures}
+    assert {"rankings", "effects", "restored_a", "restored_b", "functional", "bands", "sums"} <= drawn
+    similarity = FunctionalSimilarity.load(result.artifact("functional"))
+    assert similarity.n_pairs == metrics["functional_pairs"] and len(result.headline) >= 4
+
+
 def papermill_alone(stage: str, out: Path, *parameters: str) -> str:
     command = [sys.executable, "-m", "papermill", f"notebooks/{stage}.ipynb", str(out), "--cwd", ".", *parameters]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -293,6 +393,25 @@ def test_a_notebook_runs_alone_with_papermill(smoke_study, tmp_path):
     papermill_alone("05_compare_spaces", tmp_path / "out.ipynb", *settings, "-p", "n_permutations", "50")
     alone, main = (smoke_study.result("05_compare_spaces", run).metrics for run in ("alone", "main"))
     assert alone["rsa"] == pytest.approx(main["rsa"], abs=1e-12)
+
+
+def test_groups_without_enough_pairs_are_told_and_stop_nothing(smoke_study, tmp_path):
+    """Real dictionaries may hold hardly any feature of a group; that is an answer, and the words are still compared."""
+    settings = ["-p", "study", "smoke", "-p", "runs_folder", str(smoke_study.runs_folder), "-p", "run", "scarce"]
+    main = smoke_study.result("06_semantic_subspaces", "main").params
+    path = tmp_path / "scarce.yaml"
+    same = {
+        name: main[name] for name in ("activations", "pairs", "n_permutations", "n_draws", "n_control_permutations")
+    }
+    path.write_text(yaml.safe_dump(same | {"groups": ["weekdays", "numbers"], "min_corr": 0.999}))
+    papermill_alone("06_semantic_subspaces", tmp_path / "out.ipynb", *settings, "-f", str(path))
+    result = smoke_study.result("06_semantic_subspaces", "scarce")
+    label = next(iter(main["pairs"]))
+    assert result.metrics["strongest"] is None and result.metrics[f"n_scored_{label}"] == 0
+    assert result.headline[0]["value"] == "0 of 0"
+    assert result.headline[0]["detail"] == "no group has enough pairs to be tested"
+    assert result.metrics["n_scored_words"] > 0
+    assert "words" not in {Path(figure["file"]).stem for figure in result.figures}
 
 
 def test_a_balanced_sample_and_its_export(smoke_study, tmp_path):
@@ -313,11 +432,14 @@ def test_a_balanced_sample_and_its_export(smoke_study, tmp_path):
 
 
 def test_the_readme_commands_work(smoke_study, tmp_path):
-    """Every command line of the README, with the smoke study in place of the demo and nothing left to run."""
+    """Every command line of the README, with the smoke study in place of the demo and nothing left to run. Those for a
+    cluster and for a report on the web are tested in test_slurm and test_hosted_report.
+    """
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    commands = [line for line in lines if line]
+    elsewhere = ("--profile", "http.server", "/tmp/pages")
+    commands = [line for line in lines if line and not any(part in line for part in elsewhere)]
     assert len(commands) >= 8
     for line in commands:
         words = line.replace("demo", "smoke").split()

@@ -285,3 +285,19 @@ def test_pages_that_a_notebook_left_are_copied_and_linked(study, tmp_path):
     assert (pages / "07_feature_maps.main.linked_map.html").read_text(encoding="utf-8") == "<p>map</p>"
     assert "pages/07_feature_maps.main.linked_map.html" in addresses(report)
     assert ">linked map</a> (07_feature_maps, main)" in report.read_text(encoding="utf-8")
+
+
+def test_a_warning_stands_at_the_top_and_beside_every_number_that_rests_on_it(study):
+    assert "Warning" not in report(study)
+    warnings = {"02_train_saes/poor": "Dictionary poor rebuilds <nothing>."}
+    add_stage(study, "02_train_saes", "good")
+    add_stage(study, "02_train_saes", "poor", warnings=warnings)
+    add_stage(study, "04_match_features", "main", warnings=warnings)
+    html = report(study)
+    assert html.count("Dictionary poor rebuilds &lt;nothing&gt;.") == 1
+    assert html.index("Warning of") < html.index("<h2>At a glance")
+    box = html[html.index("Warning of") : html.index("<h2>At a glance")]
+    assert 'href="notebooks/02_train_saes.poor.html"' in box and "It concerns 04_match_features/main." in box
+    marked = [part for part in html.split("<tr>") if "warning of 02_train_saes/poor" in part]
+    assert len(marked) == 2, "at a glance 04, whose first run it is; in the table of 02's other runs the poor one"
+    assert html.count("warning of 02_train_saes/poor") == 3, "and on the card of 04"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from helpers.comparison.subspace_scores import SubspaceTest, score_groups
-from helpers.comparison.subspace_truth import MismatchCells, RejectionRate
+from helpers.comparison.subspace_truth import MismatchCells
+from helpers.nulls import RejectionRate
 from helpers.reports.subspace_figures import mismatch_matrix, rejection_bars, word_drops
 from tests.comparison.subspace_worlds import world
 

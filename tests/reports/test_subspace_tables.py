@@ -8,7 +8,7 @@ import pytest
 
 from helpers.comparison.subspace_scores import SubspaceTest, score_groups
 from helpers.comparison.subspace_table import SubspaceTable
-from helpers.comparison.subspace_truth import RejectionRate
+from helpers.nulls import RejectionRate
 from helpers.reports.subspace_tables import failure_table, rate_table, subspace_table
 from tests.comparison.subspace_worlds import world
 
