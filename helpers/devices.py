@@ -1,11 +1,18 @@
-"""Which device to compute on."""
+"""Which device to compute on, and what to do when its memory is too small."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -25,3 +32,32 @@ def resolve_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device 'mps' is not there; use 'auto' or 'cpu'")
     return device
+
+
+def cuda_is_likely() -> bool:
+    """Whether an NVIDIA driver is installed; importing torch only to ask it would cost a second and 0.5 GiB."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def run_in_halves(run: Callable[[int], T], n: int, *, unit: str) -> tuple[T, int]:
+    """run(n) or, where an accelerator's memory is too small for it, run of half as many, of a quarter, and so on.
+
+    Args:
+        run: does the whole work with so many `unit`s at once; it is called again from its beginning.
+    Returns:
+        What `run` returned, and how many it were: with as many the next work fits.
+    Raises:
+        torch.OutOfMemoryError: a single one does not fit.
+    """
+    import torch
+
+    while True:
+        try:
+            return run(n), n
+        except torch.OutOfMemoryError:
+            if n <= 1:
+                raise
+        # Outside of the handler: its exception holds the frames, and with them the tensors, of the failed attempt.
+        n = (n + 1) // 2
+        logger.warning("out of memory: going on with %d %s at once", n, unit)
+        torch.cuda.empty_cache()

@@ -78,7 +78,7 @@ def sparse_array(batch: Any) -> scipy.sparse.csr_array:
     """
     if hasattr(batch, "detach") and (batch.is_cuda or "sparse" in str(batch.layout)):
         # From a GPU only the non-zero values travel.
-        rows = batch.detach().cpu().float().to_sparse_coo().coalesce()
+        rows = batch.detach().float().to_sparse_coo().cpu().coalesce()
         batch = scipy.sparse.coo_array((rows.values().numpy(), tuple(rows.indices().numpy())), shape=tuple(rows.shape))
     if scipy.sparse.issparse(batch):
         matrix = scipy.sparse.csr_array(batch, copy=True)

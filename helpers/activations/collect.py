@@ -1,8 +1,9 @@
 """Run a model over a token batch once and keep what every dictionary makes of it.
 
 The forward pass stops at the deepest hook that is needed. Masked positions (padding, BOS, special tokens) are dropped
-before encoding. Memory is bounded by one batch of sequences, whatever the number of tokens; an interrupted collection
-goes on from its last complete batch.
+before encoding. While the next batch is computed, a thread waits for the encoded rows of the last ones to arrive on the
+host, checks and writes them. Memory is bounded by a few batches of sequences, whatever the number of tokens; an
+interrupted collection goes on from its last complete batch.
 """
 
 from __future__ import annotations
@@ -11,29 +12,27 @@ import contextlib
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
-from helpers.activations.batches import dense_array, sparse_array
+from helpers.activations.background import background_writer
 from helpers.activations.store import ActivationStore
 from helpers.activations.writer import StoreWriter
 from helpers.progress import progress_bar
 
 if TYPE_CHECKING:
     from sae_lens import SAE
-    from torch import Tensor
 
+    from helpers.activations.encoding import Arriving
     from helpers.corpus import TokenBatch
 
 log = logging.getLogger(__name__)
 
 SUSPICIOUS_DENSITY = 0.10  # real dictionaries: 0.1 to 0.3 %; 35 % once revealed the wrong SAE
-# Values encoded at once. On a CPU 8 MiB of float32 stay in the allocator and near the cache (40 % faster than 64 MiB).
-ENCODED_VALUES = {"cpu": 1 << 21, "cuda": 1 << 26}
 
 
 def collect_activations(
@@ -53,8 +52,8 @@ def collect_activations(
         dictionaries: name -> (SAE, hook name); all read this model.
         tokens: row r of every store is the r-th kept position of this batch.
         kind: "feature_acts" (post-activations) or "hidden_pre" (pre-activations).
-        dtype: stored precision.
-        batch_size: sequences in a forward pass.
+        dtype: stored precision; encoding itself is done in the SAE's, whatever the model's.
+        batch_size: sequences in a forward pass; fewer where an accelerator's memory is too small for so many.
     Returns:
         name -> the finished store.
     Raises:
@@ -62,7 +61,8 @@ def collect_activations(
             activations; no kept token. OSError: the disk is full or read-only.
     """
     # Imported here, so that reading and matching stores does not load the model libraries (0.5 GiB).
-    from helpers.models import hook_width, require_hook, split_batch, stream_activations
+    from helpers.activations.encoding import RowEncoder
+    from helpers.models import hook_width, kept_rows, require_hook, split_batch, stream_activations
 
     if not dictionaries:
         raise ValueError("dictionaries is empty; pass at least one name -> (SAE, hook name)")
@@ -91,90 +91,34 @@ def collect_activations(
             )
             for name, (sae, hook_name) in dictionaries.items()
         }
-        done = min(writer.n_tokens for writer in writers.values())
+        stored = {name: writer.n_tokens for name, writer in writers.items()}
+        done = min(stored.values())
         todo = [batch for batch in batches if row_ends[batch.stop] > done]
         bar = stack.enter_context(
             progress_bar(total=tokens.n_tokens, description="Saving activations", unit="tokens", initial=done)
         )
+        encoders = {name: RowEncoder(sae, kind=kind) for name, (sae, _) in dictionaries.items()}
+        background = stack.enter_context(background_writer())
         skipped = len(batches) - len(todo)
         parts = itertools.islice(split_batch(tokens, batch_size=batch_size), skipped, None)
         stream = stream_activations(model, parts, _hooks(dictionaries))
         for batch, (part, activations) in zip(todo, stream, strict=True):
             first, last = int(row_ends[batch.start]), int(row_ends[batch.stop])
-            _append(part, activations, dictionaries, writers, kind=kind, first=first, last=last)
+            for name in (name for name in dictionaries if first < last and stored[name] < last):
+                rows = encoders[name].encode(kept_rows(activations[dictionaries[name][1]], part))
+                background.submit(partial(_append, writers[name], rows, part, first=first))
             bar.update(last - first)
-    stores = {name: ActivationStore.open(folder / name) for name in dictionaries}
+    stores = {name: ActivationStore.open(folder / name, verify=False) for name in dictionaries}  # just written
     for name, store in stores.items():
         _report(name, store)
     return stores
 
 
-def encode_rows(sae: SAE, activations: Tensor, *, kind: str = "feature_acts") -> Iterator[Tensor]:
-    """Encode rows a few at a time with the SAE's own `encode`, so that the dense result stays small.
-
-    Shapes:
-        activations: (n_rows, d_in). Yields (n_part, d_sae), in order.
-    """
-    import torch
-
-    parameter = next(sae.parameters())
-    step = max(1, ENCODED_VALUES.get(parameter.device.type, ENCODED_VALUES["cpu"]) // sae.cfg.d_sae)
-    with torch.no_grad():
-        for part in activations.split(step):
-            part = part.to(device=parameter.device, dtype=parameter.dtype)
-            yield sae.encode(part) if kind == "feature_acts" else _pre_activations(sae, part)
-
-
-def _pre_activations(sae: SAE, activations: Tensor) -> Tensor:
-    """What the SAE's encoder computes before its activation function, read at its own hook."""
-    caught: list[Tensor] = []
-
-    def catch(value: Tensor, hook: Any) -> None:  # noqa: ARG001 (the hook protocol passes it by name)
-        caught.append(value)
-
-    with sae.hooks(fwd_hooks=[("hook_sae_acts_pre", catch)]):
-        sae.encode(activations)
-    if len(caught) != 1:
-        raise ValueError(f"{type(sae).__name__} does not expose hook_sae_acts_pre; store kind='feature_acts' instead")
-    return caught[0]
-
-
-def _append(
-    part: TokenBatch,
-    activations: Mapping[str, Tensor],
-    dictionaries: Mapping[str, tuple[SAE, str]],
-    writers: Mapping[str, StoreWriter],
-    *,
-    kind: str,
-    first: int,
-    last: int,
-) -> None:
-    """Write one batch of sequences into every store that does not have it yet."""
-    import torch
-
-    keep_mask = torch.from_numpy(np.asarray(part.keep_mask))
-    token_ids, documents, positions = part.token_ids(), part.row_documents(), part.row_positions()
-    for name, (sae, hook_name) in dictionaries.items():
-        writer = writers[name]
-        if writer.n_tokens >= last or first == last:
-            continue
-        # A batch is journalled whole or not at all, so a store is always at the border of a batch.
-        assert writer.n_tokens == first
-        acts = activations[hook_name]
-        kept = acts[keep_mask.to(acts.device)]
-        encoded = [_compact(block, kind=kind) for block in encode_rows(sae, kept, kind=kind)]
-        writer.append(_stack(encoded, kind=kind), token_ids=token_ids, documents=documents, positions=positions)
-
-
-def _compact(block: Tensor, *, kind: str) -> Any:
-    """Shrink an encoded block at once: sparse for post-activations, NumPy for pre-activations."""
-    return dense_array(block) if kind == "hidden_pre" else sparse_array(block)
-
-
-def _stack(blocks: list[Any], *, kind: str) -> Any:
-    if len(blocks) == 1:
-        return blocks[0]
-    return np.concatenate(blocks) if kind == "hidden_pre" else scipy.sparse.vstack(blocks, format="csr")
+def _append(writer: StoreWriter, rows: Arriving, part: TokenBatch, *, first: int) -> None:
+    """Write one batch of sequences into one store, once its rows are here."""
+    # A batch is journalled whole or not at all, so a store is always at the border of a batch.
+    assert writer.n_tokens == first
+    writer.append(rows(), token_ids=part.token_ids(), documents=part.row_documents(), positions=part.row_positions())
 
 
 def _hooks(dictionaries: Mapping[str, tuple[SAE, str]]) -> list[str]:

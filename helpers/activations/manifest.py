@@ -29,6 +29,7 @@ FEATURE_FILES = {
 }
 KINDS = ("feature_acts", "hidden_pre")
 DTYPES = ("float16", "float32")
+_NPY_HEADER_BYTES = 128
 REMEDY = "run 03_save_activations again"
 
 
@@ -68,6 +69,21 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write manifest.json into `folder`."""
         write_json(folder / MANIFEST_FILE, asdict(self))
+
+
+def store_bytes(n_tokens: int, *, d_sae: int, nnz: int = 0, kind: str = "feature_acts", dtype: str = "float16") -> int:
+    """Bytes of the data files of a store: what the format says, exactly.
+
+    Args:
+        nnz: stored values, n_tokens x L0; of feature_acts only.
+    """
+    value = {"float16": 2, "float32": 4}[dtype]
+    if kind == "hidden_pre":
+        values = n_tokens * d_sae * value
+    else:
+        values = 8 * (n_tokens + 1) + nnz * (4 + value)  # indptr, indices, data
+    headers = _NPY_HEADER_BYTES * len(expected_files(kind))
+    return values + 4 * len(ROW_FILES) * n_tokens + 8 * len(FEATURE_FILES) * d_sae + headers
 
 
 def library_versions() -> dict[str, str]:

@@ -90,4 +90,4 @@ def _write(path: Path, store: ActivationStore, rows: RowUnits, units: TokenBatch
             part = slice(first, first + block.shape[0])
             matrix = scipy.sparse.csr_array((block.data, block.indices, block.indptr), shape=block.shape)
             writer.append(matrix, **{name: values[part] for name, values in row_values.items()})
-    return ActivationStore.open(path)
+    return ActivationStore.open(path, verify=False)  # just written

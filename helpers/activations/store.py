@@ -35,8 +35,8 @@ class ActivationStore:
         self.manifest = manifest
 
     @classmethod
-    def open(cls, path: str | Path, *, verify: bool = False) -> ActivationStore:
-        """Open a store; sizes are checked always, checksums with `verify` (reads every byte).
+    def open(cls, path: str | Path, *, verify: bool = True) -> ActivationStore:
+        """Open a store; sizes are checked always, checksums with `verify` (reads every byte, at a gigabyte a second).
 
         Raises:
             ValueError: no store there, a newer format, or a missing, truncated or altered file (named).

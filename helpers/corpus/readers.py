@@ -16,6 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from requests import RequestException
 
 from helpers.corpus.documents import Document
+from helpers.hub import is_gated
 
 EXTENSIONS = (".txt", ".jsonl", ".parquet")
 _PARQUET_ROWS = 1024
@@ -115,6 +116,8 @@ class HubCorpus:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         offline = isinstance(error, (ConnectionError, OfflineModeIsEnabled, RequestException))
         advice = "connect to the network or use a local corpus" if offline else "check name, config, split and revision"
+        if is_gated(error):
+            advice = "accept its terms on the Hub and log in with `hf auth login`"
         return f"the dataset '{self.name}' could not be read ({first_line}); {advice}"
 
 

@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import StoryWorld
+from helpers.hub import hub_reason
 
 BOS, PAD, UNK = "<|bos|>", "<|pad|>", "<|unk|>"
 #: What `tokenizer_for` takes for "train one on this corpus".
 BPE = "bpe"
 N_BPE_DOCUMENTS = 2000  # of the story world 200,000 words: every word often enough, counted in a second
+_WORD_BEFORE = "is"
 _TOKEN = r" ?[A-Za-z]+| ?[^\sA-Za-z]|\s"
 
 
@@ -112,19 +113,27 @@ def _with_special_tokens(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     )
 
 
-def load_tokenizer(name_or_path: str | Path, *, revision: str | None = None) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    name_or_path: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
     """A tokenizer from a folder or the Hub.
 
+    Args:
+        trust_remote_code: run code that the repository brings.
     Raises:
-        ValueError: there is none under that name, or the Hub cannot be reached.
+        ValueError: there is none under that name or revision, or an empty one; it is gated; the Hub cannot be reached.
     """
+    name = str(name_or_path)
     try:
-        return AutoTokenizer.from_pretrained(str(name_or_path), revision=revision)
-    except (OSError, HfHubHTTPError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(hub_reason("tokenizer", name, error, revision=revision)) from error
+    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
+        # Without files transformers makes an empty tokenizer of the model's kind, which turns every text into nothing.
         raise ValueError(
-            f"expected a tokenizer folder or Hub name; got '{name_or_path}', which could not be loaded "
-            f"({str(error).splitlines()[0]}); check the name, the network and, for gated models, `hf auth login`"
-        ) from error
+            f"'{name}' has no tokenizer files beside its weights; set `tokenizer` to the model or folder that has them"
+        )
+    return tokenizer
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -139,6 +148,25 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
         digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())
     digest.update(repr(sorted((key, str(value)) for key, value in tokenizer.special_tokens_map.items())).encode())
     return digest.hexdigest()
+
+
+def continuation_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each text where it goes on from a word, as " Monday" does in "is Monday".
+
+    Some tokenizers (Llama's) put a space of their own before a text, so that " Monday" by itself has two.
+
+    Args:
+        texts: e.g. words with a space before them; one without is taken as it stands.
+    Raises:
+        ValueError: the tokenizer joins a text and the word before it.
+    """
+    spaced = [text.startswith(" ") for text in texts]
+    whole = [_WORD_BEFORE + text if first else text for text, first in zip(texts, spaced, strict=True)]
+    before, *rows = tokenizer([_WORD_BEFORE, *whole], add_special_tokens=False)["input_ids"]
+    for text, first, ids in zip(whole, spaced, rows, strict=True):
+        if first and ids[: len(before)] != before:
+            raise ValueError(f"expected a tokenizer that keeps words apart; '{text}' is {ids}, its beginning {before}")
+    return [ids[len(before) :] if first else ids for first, ids in zip(spaced, rows, strict=True)]
 
 
 def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int:

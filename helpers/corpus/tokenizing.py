@@ -7,7 +7,7 @@ on the right.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,12 +24,15 @@ _DOCUMENTS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class _Sequence:
-    """Token ids without BOS, from position `start` of a document on; with spans: (start, stop) of each, and the text's hash."""
+    """Token ids without BOS, from position `start` of a document on; with spans: (start, stop) of each, and the text's hash.
+
+    Arrays, because lists of Python's numbers would take 200 bytes a token while all sequences of a sample are held.
+    """
 
     document: int
     start: int
-    ids: list[int]
-    spans: Sequence[tuple[int, int]] = ()
+    ids: np.ndarray
+    spans: np.ndarray | None = None
     text_hash: int = 0
 
 
@@ -67,16 +70,16 @@ class Sequencer:
             )
             for number, (document, ids) in enumerate(zip(chunk, encoded["input_ids"], strict=True)):
                 first = int(bool(self.bos) and ids[:1] == self.bos)  # a text that brings its own BOS does not get two
-                spans: list[tuple[int, int]] = []
-                text_hash = 0
+                numbers, spans, text_hash = np.array(ids, dtype=np.int32), None, 0
                 if self.with_spans:
-                    spans = _text_spans(document.text, encoded["offset_mapping"][number])
+                    spans = np.array(_text_spans(document.text, encoded["offset_mapping"][number]), dtype=np.int32)
                     text_hash = _text_hash(document.text)
                 for start in range(first, len(ids), room):
                     part = slice(start, start + room)
-                    yield _Sequence(document.index, start, ids[part], spans[part], text_hash)
+                    of_part = None if spans is None else spans[part]
+                    yield _Sequence(document.index, start, numbers[part], of_part, text_hash)
 
-    def n_kept(self, ids: list[int]) -> int:
+    def n_kept(self, ids: np.ndarray) -> int:
         return int((~np.isin(ids, self.masked)).sum())
 
     def batch(self, sequences: list[_Sequence]) -> TokenBatch:
@@ -85,11 +88,11 @@ class Sequencer:
         attention_mask = np.zeros(shape, dtype=np.bool_)
         char_spans = np.full((*shape, 2), -1, dtype=np.int32) if self.with_spans else None
         for row, sequence in enumerate(sequences):
-            whole = self.bos + sequence.ids
-            input_ids[row, : len(whole)] = whole
-            attention_mask[row, : len(whole)] = True
-            if char_spans is not None:
-                char_spans[row, len(self.bos) : len(whole)] = sequence.spans
+            first, stop = len(self.bos), len(self.bos) + len(sequence.ids)
+            input_ids[row, :first], input_ids[row, first:stop] = self.bos, sequence.ids
+            attention_mask[row, :stop] = True
+            if char_spans is not None and sequence.spans is not None:  # both or neither
+                char_spans[row, first:stop] = sequence.spans
         keep_mask = attention_mask & ~np.isin(input_ids, self.masked)
         keep_mask[:, : len(self.bos)] = False
         return TokenBatch(

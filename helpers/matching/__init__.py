@@ -24,7 +24,7 @@ from helpers.matching.match import (
 )
 from helpers.matching.pairs import FeaturePairs
 from helpers.matching.quality import PairAgreement, same_concept_share, same_token_score
-from helpers.matching.row_parts import first_documents, random_documents, take_rows
+from helpers.matching.row_parts import first_documents, first_rows, random_documents, take_rows
 from helpers.matching.twins import OneSided, direction_twins, one_sided_features, twins
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "correlation_bands",
     "direction_twins",
     "first_documents",
+    "first_rows",
     "match_again",
     "match_by_every_method",
     "match_directions",

@@ -17,6 +17,7 @@ from helpers.matching.associations import Terms
 from helpers.matching.best_lists import beats_last, insert
 from helpers.matching.candidates import GRID, BestPartners, BothLists, on_grid
 from helpers.matching.inputs import Side
+from helpers.progress import shown_when_long
 
 BLOCK_VALUES = 1 << 23  # float64 values of one block of products: 64 MiB
 HALF_STEP = 0.5 / GRID  # rounding to the grid raises a value by at most this
@@ -79,7 +80,8 @@ class DenseEngine:
         few = self.b.n_tokens * max(self.d_a, self.d_b) <= 4 * self.block_values
         whole_b = self._values(self.b, 0, self.b.n_tokens, ids_b, terms_b) if few else None
         with ThreadPoolExecutor(self.n_threads) as pool:
-            for start in range(0, len(ids_a), step):
+            starts = range(0, len(ids_a), step)
+            for start in shown_when_long(starts, total=len(starts), description="Matching features", unit="blocks"):
                 part = ids_a[start : start + step]
                 values = self._products(part, ids_b, terms_a, terms_b, whole_b=whole_b)
                 # A thread has some rows, then some columns, to itself.

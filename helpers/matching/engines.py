@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from helpers.activations.batches import dense_array
 from helpers.activations.moments import Moments
+from helpers.devices import cuda_is_likely
 from helpers.matching.associations import ASSOCIATIONS
 from helpers.matching.candidates import Engine
 from helpers.matching.dense_engine import DenseEngine
@@ -71,11 +70,6 @@ def open_direction_engine(W_a: Any, W_b: Any) -> DenseEngine:
         )
     sides = [Side(None, W.T, Moments.empty(len(W)), np.asarray(W.any(axis=1))) for W in (first, second)]
     return DenseEngine(sides[0], sides[1], "cosine", sides[0].varies, sides[1].varies, available_cores())
-
-
-def cuda_is_likely() -> bool:
-    """Whether an NVIDIA driver is installed; importing torch only to ask it would cost a second and 0.5 GiB."""
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 def _cuda_engine(a: Side, b: Side, association: str, usable_a: np.ndarray, usable_b: np.ndarray) -> Engine | None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from helpers.storage import atomic_file
+from helpers.array_file import ArrayFile
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("feature pairs", remedy="run 04_match_features again")
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,13 @@ class FeaturePairs:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file,
-                format_version=np.int64(FORMAT_VERSION),
-                ids_a=self.ids_a,
-                ids_b=self.ids_b,
-                corr=self.corr,
-                settings=np.array(json.dumps(self.settings, allow_nan=False)),
-            )
+        _FILE.write(
+            path,
+            ids_a=self.ids_a,
+            ids_b=self.ids_b,
+            corr=self.corr,
+            settings=np.array(json.dumps(self.settings, allow_nan=False)),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> FeaturePairs:
@@ -103,19 +100,9 @@ class FeaturePairs:
         Raises:
             ValueError: no such file, not a pairs file, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected feature pairs in {path}, found no such file; run 04_match_features again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                settings = json.loads(str(content["settings"]))
-                return make_pairs(content["ids_a"], content["ids_b"], content["corr"], settings=settings)
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(
-                f"{path} cannot be read as feature pairs ({error}); run 04_match_features again"
-            ) from error
+        with _FILE.read(path) as content:
+            settings = json.loads(str(content["settings"]))
+            return make_pairs(content["ids_a"], content["ids_b"], content["corr"], settings=settings)
 
 
 def make_pairs(ids_a: np.ndarray, ids_b: np.ndarray, corr: np.ndarray, *, settings: dict[str, Any]) -> FeaturePairs:

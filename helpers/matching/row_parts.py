@@ -70,6 +70,19 @@ def first_documents(documents: Any, *, n_tokens: int) -> Bool[np.ndarray, " n_to
     return taken[numbers]
 
 
+def first_rows(store: ActivationStore, *, n_tokens: int) -> Any:
+    """The rows of the first whole documents that together have at least `n_tokens`; 0, or no fewer than all: the store.
+
+    Shapes:
+        Returns (n_rows, d_sae), as `take_rows`; stores with the same rows give the same part.
+    Raises:
+        ValueError: n_tokens below 0.
+    """
+    if n_tokens == 0 or n_tokens >= store.n_tokens:
+        return store
+    return take_rows(store, np.flatnonzero(first_documents(store.documents, n_tokens=n_tokens)))
+
+
 def _taken_csr(rows: CsrRows, order: np.ndarray) -> scipy.sparse.csr_array:
     old = np.asarray(rows.indptr)
     new = np.zeros(len(order) + 1, dtype=np.int64)

@@ -25,6 +25,7 @@ from helpers.matching.best_lists import FarLists, merged_lists
 from helpers.matching.candidates import BestPartners, BothLists
 from helpers.matching.inputs import Side
 from helpers.matching.layouts import Columns, Rows, column_costs, without_features
+from helpers.progress import shown_when_long
 
 BLOCK_VALUES = 1 << 26  # stored values of the by-feature side held at once: 0.5 GiB
 GROUPS_PER_THREAD = 16
@@ -131,7 +132,8 @@ class SparseEngine:
         counts = near.moments.counts
         rows = Rows.of(self._searched_rows(far, far_terms.scale > 0), most_copied=self.block_values)
         firing_far = np.diff(rows.indptr)
-        for features in _feature_blocks(terms.scale > 0, counts, self.block_values):
+        blocks = list(_feature_blocks(terms.scale > 0, counts, self.block_values))
+        for features in shown_when_long(blocks, total=len(blocks), description="Matching features", unit="blocks"):
             columns = Columns.of(near.sparse, features, counts[features])
             costs = column_costs(columns.indptr, columns.rows, firing_far)
             queue = deque(_groups(costs, self.n_threads * GROUPS_PER_THREAD))

@@ -3,21 +3,24 @@
 Both products give the same sums in float64; which is faster depends on the density and on the device, so a part of each
 is timed and the faster one does the work. Associations are rounded to a grid, so ties are ties and the result does not
 depend on the product, the blocks or the device. The order of preference (higher association, then lower id) is one
-integer, and lists are the largest integers.
+integer, and lists are the largest integers. Where the device's memory is too small after all, the work begins again with
+blocks and chunks of half the size.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from helpers.activations import CsrRows
+from helpers.devices import run_in_halves
 from helpers.matching.associations import Terms, association_terms
 from helpers.matching.candidates import GRID, BestPartners, BothLists
 from helpers.matching.inputs import Side
@@ -29,6 +32,7 @@ CHUNK_VALUES = 1 << 26  # float64 values of the dense chunks of the dense produc
 PROBE_TOKENS, PROBE_SHARE = 4096, 16  # tokens of the timed dense product; one feature in 16 of the timed sparse one
 _EMPTY = torch.iinfo(torch.int64).min
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -38,7 +42,7 @@ class TorchEngine:
 
     Args:
         product: "sparse", "dense", or None: whichever is faster here.
-        block_values: float64 values of one block of associations on the device.
+        block_values: float64 values of one block of associations on the device; halved when its memory is too small.
     """
 
     a: Side
@@ -52,6 +56,7 @@ class TorchEngine:
     _loaded: dict[str, _DeviceRows] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        self._planned_values = self.block_values
         if max(self.d_a, self.d_b) >= 1 << ID_BITS:
             raise ValueError(
                 f"expected dictionaries of fewer than {1 << ID_BITS:,} features; got {self.d_a} and {self.d_b}"
@@ -78,6 +83,23 @@ class TorchEngine:
         """See `Engine`."""
         ids_a = np.flatnonzero(self.usable_a if keep_a is None else self.usable_a & keep_a)
         ids_b = np.flatnonzero(self.usable_b if keep_b is None else self.usable_b & keep_b)
+        return self._fitting(lambda: self._lists(ids_a, ids_b, k=k, floor=floor))
+
+    def block(self, ids_a: np.ndarray, ids_b: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        parts = self._fitting(lambda: [values.cpu().numpy() for _, values in self._blocks(ids_a, ids_b)])
+        return np.concatenate(parts) if parts else np.zeros((len(ids_a), len(ids_b)))
+
+    def _fitting(self, work: Callable[[], T]) -> T:
+        """The result of some work, which begins again with smaller blocks as long as memory is too small."""
+
+        def run(block_values: int) -> T:
+            self.block_values = block_values
+            return work()
+
+        return run_in_halves(run, self.block_values, unit="values")[0]
+
+    def _lists(self, ids_a: np.ndarray, ids_b: np.ndarray, *, k: int, floor: float) -> BothLists:
         k_a, k_b = min(k, self.d_b), min(k, self.d_a)
         of_a, of_b = BestPartners.empty(self.d_a, k_a), BestPartners.empty(self.d_b, k_b)
         keys_b = torch.full((len(ids_b), k_b), _EMPTY, device=self.device)
@@ -91,11 +113,6 @@ class TorchEngine:
             keys_b = _largest(torch.cat([keys_b, keys.T], dim=1), k_b)
         _store(of_b, ids_b, keys_b, counts_b)
         return BothLists(of_a, of_b)
-
-    def block(self, ids_a: np.ndarray, ids_b: np.ndarray) -> np.ndarray:
-        """See `Engine`."""
-        parts = [values.cpu().numpy() for _, values in self._blocks(ids_a, ids_b)]
-        return np.concatenate(parts) if parts else np.zeros((len(ids_a), len(ids_b)))
 
     def _blocks(self, ids_a: np.ndarray, ids_b: np.ndarray) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         """Associations, (len(part), len(ids_b)) float64 on the grid, for one part of ids_a after another."""
@@ -139,8 +156,13 @@ class TorchEngine:
     def _run(self, product: str, ids_a: np.ndarray, ids_b: np.ndarray, *, n_tokens: int | None = None) -> torch.Tensor:
         x, y, ids_x, ids_y = self._rows("a"), self._rows("b"), self._ids(ids_a), self._ids(ids_b)
         if product == "sparse":
-            return _sparse_product(x, y, ids_x, ids_y)
-        return _dense_product(x, y, ids_x, ids_y, n_tokens=n_tokens or x.n_tokens)
+            return _sparse_product(x, y, ids_x, ids_y, n_at_once=self._share_of(CHUNK_PRODUCTS))
+        n_values = self._share_of(CHUNK_VALUES)
+        return _dense_product(x, y, ids_x, ids_y, n_tokens=n_tokens or x.n_tokens, n_values=n_values)
+
+    def _share_of(self, n: int) -> int:
+        """Smaller as the blocks are."""
+        return max(1, n * self.block_values // self._planned_values)
 
     def _rows(self, name: str) -> _DeviceRows:
         if name not in self._loaded:
@@ -220,7 +242,9 @@ class _DeviceRows:
         return len(self.starts) - 1
 
 
-def _sparse_product(x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: torch.Tensor) -> torch.Tensor:
+def _sparse_product(
+    x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: torch.Tensor, *, n_at_once: int
+) -> torch.Tensor:
     """Sums of products by firing pairs: every entry of the columns of x meets the entries of its token in y."""
     device = ids_x.device
     sums = torch.zeros((len(ids_x), len(ids_y)), dtype=torch.float64, device=device)
@@ -230,8 +254,8 @@ def _sparse_product(x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: 
     rows = x.rows[entries].long()
     begin, end = y.indptr[rows], y.indptr[rows + 1]
     total = torch.cumsum(end - begin, dim=0)
-    n_chunks = int(total[-1]) // CHUNK_PRODUCTS + 1 if len(total) else 0
-    limits = torch.arange(1, n_chunks, device=device) * CHUNK_PRODUCTS
+    n_chunks = int(total[-1]) // n_at_once + 1 if len(total) else 0
+    limits = torch.arange(1, n_chunks, device=device) * n_at_once
     cuts = [0, *torch.searchsorted(total, limits).tolist(), len(total)]
     for low, high in pairwise(cuts):
         which, far = _expand(begin[low:high], end[low:high])
@@ -244,11 +268,11 @@ def _sparse_product(x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: 
 
 
 def _dense_product(
-    x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: torch.Tensor, *, n_tokens: int
+    x: _DeviceRows, y: _DeviceRows, ids_x: torch.Tensor, ids_y: torch.Tensor, *, n_tokens: int, n_values: int
 ) -> torch.Tensor:
-    """Sums of products over the first `n_tokens` tokens, by dense chunks of tokens."""
+    """Sums of products over the first `n_tokens` tokens, by dense chunks of tokens of about `n_values` values."""
     sums = torch.zeros((len(ids_x), len(ids_y)), dtype=torch.float64, device=ids_x.device)
-    step = max(1, CHUNK_VALUES // (x.d_sae + y.d_sae))
+    step = max(1, n_values // (x.d_sae + y.d_sae))
     for start in range(0, n_tokens, step):
         stop = min(start + step, n_tokens)
         sums.addmm_(_chunk(x, start, stop, ids_x).T, _chunk(y, start, stop, ids_y))

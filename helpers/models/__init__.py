@@ -7,7 +7,7 @@ from helpers.models.loading import load_model
 from helpers.models.measurement import ModelMeasurement, measure_language_model, reinitialise
 from helpers.models.measures import next_token_loss, probe_accuracies
 from helpers.models.reference import ModelReference, load_shared_tokenizer
-from helpers.models.streaming import split_batch, stream_activations
+from helpers.models.streaming import kept_rows, split_batch, stream_activations
 from helpers.models.training import train_language_model
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "TrainingHistory",
     "hook_layer",
     "hook_width",
+    "kept_rows",
     "load_model",
     "load_shared_tokenizer",
     "measure_language_model",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from transformer_lens.model_bridge import TransformerBridge
 from transformers.utils import logging as transformers_logging
 
+from helpers.corpus import load_tokenizer
 from helpers.devices import resolve_device
+from helpers.hub import hub_reason, require_safetensors
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -23,6 +25,9 @@ def load_model(
     dtype: str | torch.dtype = "float32",
     revision: str | None = None,
     center_writing_weights: bool = False,
+    tokenizer: str = "",
+    device_map: str = "",
+    trust_remote_code: bool = False,
 ) -> TransformerBridge:
     """A language model in evaluation mode, with hooks; its logits are those of the Hugging Face model.
 
@@ -33,20 +38,31 @@ def load_model(
         revision: Hub only: commit or tag.
         center_writing_weights: centre what every block writes, as dictionaries such as gpt2-small-res-jb need
             (logits stay the same, residual activations lose their mean).
+        tokenizer: folder or Hub name of the tokenizer, where the model has none beside its weights; "" = the model's own.
+        device_map: "" puts the model on `device`; "auto", "balanced" or "sequential" spread its layers over all GPUs.
+        trust_remote_code: run code that the repository brings; read it first, and pin the revision.
     Raises:
-        ValueError: no such model, no access, no network, or an architecture that TransformerLens does not know.
+        ValueError: no such model, no access, no network, no such revision, weights that are not safetensors, or an
+            architecture that TransformerLens does not know.
     """
     name = str(name_or_path)
+    if isinstance(device, str):
+        device = resolve_device(device)
+    place: dict[str, Any] = {"device_map": device_map} if device_map else {"device": device}
+    require_safetensors(name, revision=revision)
+    own_tokenizer = load_tokenizer(tokenizer, trust_remote_code=trust_remote_code) if tokenizer else None
     try:
         with quiet_transformers():
             model = TransformerBridge.boot_transformers(
                 name,
-                device=resolve_device(device) if isinstance(device, str) else device,
+                **place,
                 dtype=_DTYPES[dtype] if isinstance(dtype, str) else dtype,
+                tokenizer=own_tokenizer,
                 revision=revision,
+                trust_remote_code=trust_remote_code,
             )
-    except (OSError, ValueError, KeyError, HfHubHTTPError) as error:
-        raise ValueError(_reason(name, error)) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(hub_reason("model", name, error, revision=revision)) from error
     if center_writing_weights:
         model.enable_compatibility_mode(
             disable_warnings=True,
@@ -70,29 +86,3 @@ def quiet_transformers() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
-
-
-def _reason(name: str, error: Exception) -> str:
-    """One sentence: what was asked for, what went wrong, what to do."""
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    text = " ".join(str(entry) for entry in causes).lower()
-    if any(isinstance(entry, GatedRepoError) for entry in causes) or "gated repo" in text:
-        return f"the model '{name}' is gated on the Hub; accept its terms there and log in with `hf auth login`"
-    if any(isinstance(entry, LocalEntryNotFoundError) for entry in causes) or "couldn't connect" in text:
-        return (
-            f"the model '{name}' is neither a folder nor in the local Hub cache, and the Hub cannot be reached; "
-            "connect to the network or give a folder"
-        )
-    if any(isinstance(entry, RepositoryNotFoundError) for entry in causes) or any(
-        phrase in text for phrase in ("not a valid model identifier", "repo id must")
-    ):
-        return (
-            f"no model folder or Hub model is called '{name}'; "
-            "check the name (and, for private models, `hf auth login`)"
-        )
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"expected a model folder or Hub name; '{name}' could not be loaded: {first_line}; check the folder's files"

@@ -11,7 +11,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from helpers.corpus import Probe, TokenBatch
-from helpers.corpus.tokenizer import start_token_id
+from helpers.corpus.tokenizer import continuation_ids, start_token_id
 from helpers.models.streaming import batch_input_ids, split_batch
 
 Model = TransformerBridge | PreTrainedModel
@@ -136,7 +136,7 @@ def _context_size(model: Model) -> int:
 
 
 def _answer_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids = [int(token_id) for token_id in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    (ids,) = continuation_ids(tokenizer, [text])
     if not ids or tokenizer.unk_token_id in ids:
         raise ValueError(
             f"a probe's answer is made of known tokens; '{text}' is {ids}; probe with the corpus's own tokenizer, or one "

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus import load_tokenizer, tokenizer_fingerprint
 from helpers.models.loading import load_model
+from helpers.params import LanguageModelParams
 from helpers.storage import read_json, write_json
 
 
@@ -21,13 +22,32 @@ class ModelReference:
     """One language model.
 
     source "folder": `name_or_path` is a Hugging Face model folder, relative to the file that holds this reference or
-    absolute; "hub": a Hub name, or anything else that transformers can load.
+    absolute; "hub": a Hub name, or anything else that transformers can load. The other fields: see
+    `helpers.models.load_model`.
     """
 
     source: Literal["folder", "hub"]
     name_or_path: str
     revision: str | None = None
     dtype: str = "float32"
+    tokenizer: str = ""
+    device_map: str = ""
+    trust_remote_code: bool = False
+
+    @classmethod
+    def from_params(cls, params: LanguageModelParams) -> ModelReference:
+        """The model that a run of 01_language_models ends with: its own folder "model", or a pretrained one."""
+        if params.source != "pretrained":
+            return cls("folder", "model", dtype=params.dtype)
+        return cls(
+            "hub",
+            params.name_or_path,
+            revision=params.revision,
+            dtype=params.dtype,
+            tokenizer=params.tokenizer,
+            device_map=params.device_map,
+            trust_remote_code=params.trust_remote_code,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
@@ -50,11 +70,16 @@ class ModelReference:
             dtype=self.dtype,
             revision=self.revision,
             center_writing_weights=center_writing_weights,
+            tokenizer=self.tokenizer,
+            device_map=self.device_map,
+            trust_remote_code=self.trust_remote_code,
         )
 
     def load_tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer that comes with the model; see `helpers.corpus.load_tokenizer`."""
-        return load_tokenizer(self.name_or_path, revision=self.revision)
+        """The model's tokenizer: the one that is named, or that which comes with it; see `helpers.corpus.load_tokenizer`."""
+        if self.tokenizer:
+            return load_tokenizer(self.tokenizer, trust_remote_code=self.trust_remote_code)
+        return load_tokenizer(self.name_or_path, revision=self.revision, trust_remote_code=self.trust_remote_code)
 
 
 def load_shared_tokenizer(references: Mapping[str, ModelReference]) -> PreTrainedTokenizerBase:

@@ -1,17 +1,22 @@
 """Stream raw activations of one or more hooks; the forward pass stops after the deepest of them.
 
-Memory is bounded by one batch. Rows of the result stay (sequence, position): take the used ones with `keep_mask`.
+Memory is bounded by one batch. One that an accelerator's memory is too small for is run in halves, and so are all after it,
+with the same result. Rows of the result stay (sequence, position): take the used ones with `kept_rows`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
+from helpers.devices import run_in_halves
 from helpers.models.hooks import hook_layer, require_hook
+from helpers.transfers import to_device
 
 
 def stream_activations(
@@ -43,6 +48,18 @@ def split_batch(tokens: TokenBatch, *, batch_size: int) -> Iterator[TokenBatch]:
         yield tokens.sequences(start, start + batch_size)
 
 
+def kept_rows(activations: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
+    """The rows of a batch's used tokens, in the order of its rows.
+
+    Shapes:
+        activations: (n_sequences, context_size, ...), what a hook saw of the batch. Returns (n_tokens, ...).
+    Notes:
+        By numbers of rows, not by the mask: a device would have to be waited for to learn how many a mask picks.
+    """
+    rows = to_device(np.flatnonzero(batch.keep_mask), activations.device)
+    return activations.flatten(end_dim=1)[rows]
+
+
 def batch_input_ids(model: TransformerBridge, batch: TokenBatch) -> torch.Tensor:
     """The batch's ids as int64 on the model's device.
 
@@ -57,19 +74,39 @@ def batch_input_ids(model: TransformerBridge, batch: TokenBatch) -> torch.Tensor
     n_ctx = model.cfg.n_ctx
     if n_ctx and batch.context_size > n_ctx:
         raise ValueError(f"sequences fit the model's {n_ctx} positions; got {batch.context_size}; lower context_size")
-    return torch.from_numpy(batch.input_ids).to(device=model.cfg.device, dtype=torch.int64)
+    return to_device(batch.input_ids, model.cfg.device or "cpu").to(torch.int64)
 
 
 def _stream(
     model: TransformerBridge, batches: Iterable[TokenBatch], hook_names: list[str], stop: int
 ) -> Iterator[tuple[TokenBatch, dict[str, torch.Tensor]]]:
+    n_fitting: int | None = None  # sequences that fit; None: no batch was too large yet
     for batch in batches:
-        with torch.no_grad():
-            _, cache = model.run_with_cache(
-                batch_input_ids(model, batch),
-                names_filter=hook_names,
-                stop_at_layer=stop,
-                return_cache_object=False,
-                prepend_bos=False,
-            )
-        yield batch, {hook_name: cache[hook_name] for hook_name in hook_names}
+        run = partial(_run_in_parts, model, batch, hook_names, stop)
+        parts, n_run = run_in_halves(run, min(n_fitting or batch.n_sequences, batch.n_sequences), unit="sequences")
+        n_fitting = n_run if n_run < batch.n_sequences else n_fitting
+        yield batch, {hook: _joined([part[hook] for part in parts]) for hook in hook_names}
+
+
+def _run_in_parts(
+    model: TransformerBridge, batch: TokenBatch, hook_names: list[str], stop: int, n_sequences: int
+) -> list[dict[str, torch.Tensor]]:
+    """What the hooks saw, in parts of so many sequences."""
+    parts = split_batch(batch, batch_size=n_sequences) if n_sequences < batch.n_sequences else [batch]
+    return [_run(model, part, hook_names, stop) for part in parts]
+
+
+def _run(model: TransformerBridge, batch: TokenBatch, hook_names: list[str], stop: int) -> dict[str, torch.Tensor]:
+    with torch.no_grad():
+        _, cache = model.run_with_cache(
+            batch_input_ids(model, batch),
+            names_filter=hook_names,
+            stop_at_layer=stop,
+            return_cache_object=False,
+            prepend_bos=False,
+        )
+    return {hook_name: cache[hook_name] for hook_name in hook_names}
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +26,7 @@ from helpers.models.loading import quiet_transformers
 from helpers.models.measures import probe_accuracies
 from helpers.params import LanguageModelParams
 from helpers.progress import progress_bar
-from helpers.storage import atomic_folder, read_json, write_json
+from helpers.storage import atomic_folder, read_json, remove_folder, write_json
 
 HISTORY_FILE = "training_history.json"
 RECIPE_FILE = "training_recipe.json"
@@ -77,7 +76,7 @@ def train_language_model(
         tokenizer.save_pretrained(partial)
         history.save(partial / HISTORY_FILE)
         write_json(partial / RECIPE_FILE, recipe)
-    shutil.rmtree(training.checkpoint, ignore_errors=True)
+    remove_folder(training.checkpoint)
     return history
 
 

@@ -19,7 +19,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus import Corpus, TokenBatch, stream_sequences
-from helpers.models import stream_activations
+from helpers.models import kept_rows, stream_activations
 
 SEQUENCES_PER_FORWARD = 64
 
@@ -95,7 +95,5 @@ class ActivationBatches:
     def _rows(self, sequences: list[TokenBatch]) -> Float[Tensor, "n_rows d_in"]:
         rows = []
         for batch, activations in stream_activations(self.model, sequences, [self.hook_name]):
-            acts = activations[self.hook_name]
-            keep = torch.from_numpy(batch.keep_mask).to(acts.device)
-            rows.append(acts[keep].float())
+            rows.append(kept_rows(activations[self.hook_name], batch).float())
         return torch.cat(rows)

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
-from helpers.models import next_token_loss, require_hook, split_batch, stream_activations
+from helpers.models import kept_rows, next_token_loss, require_hook, split_batch, stream_activations
 from helpers.progress import progress_bar
 
 
@@ -72,8 +72,7 @@ def measure_sae(
     sums = _Sums(sae)
     with progress_bar(total=tokens.n_sequences, description="Encoding with the SAE", unit="sequences") as bar:
         for batch, activations in stream_activations(model, split_batch(tokens, batch_size=batch_size), [hook_name]):
-            acts = activations[hook_name]
-            sums.add(acts[torch.from_numpy(batch.keep_mask).to(acts.device)].float())
+            sums.add(kept_rows(activations[hook_name], batch).float())
             bar.update(batch.n_sequences)
     losses = {
         name: next_token_loss(model, tokens, batch_size=batch_size, hook_of=_replacing(hook_name, replacement))
@@ -90,6 +89,38 @@ def measure_sae(
         loss_zero=losses["zero"],
         loss_uniform=math.log(model.cfg.d_vocab),
     )
+
+
+def loss_with_mean(model: TransformerBridge, *, hook_name: str, tokens: TokenBatch, batch_size: int = 32) -> float:
+    """Nats a token when the mean activation of the kept tokens stands at the hook: all that tells tokens apart is gone.
+
+    What a dictionary rebuilds must be of more use than this to the model; zeros in the residual stream are a weaker
+    control, since any constant of the usual norm beats them.
+    """
+    require_hook(model, hook_name)
+    total: Tensor | float = 0.0
+    for batch, activations in stream_activations(model, split_batch(tokens, batch_size=batch_size), [hook_name]):
+        acts = activations[hook_name]
+        total = total + acts[torch.from_numpy(batch.keep_mask).to(acts.device)].double().sum(dim=0)
+    mean = torch.as_tensor(total) / tokens.n_tokens
+    hook_of = _replacing(hook_name, lambda rows: mean.to(rows).expand_as(rows))
+    return next_token_loss(model, tokens, batch_size=batch_size, hook_of=hook_of)
+
+
+def norm_factor(model: TransformerBridge, *, hook_name: str, tokens: TokenBatch, batch_size: int = 32) -> float:
+    """What the kept tokens' activations are multiplied by to have a mean norm of sqrt(d_in).
+
+    Source:
+        Anthropic's update of April 2024; SAELens's normalize_activations "expected_average_only_in".
+    """
+    require_hook(model, hook_name)
+    total, d_in = 0.0, 0
+    for batch, activations in stream_activations(model, split_batch(tokens, batch_size=batch_size), [hook_name]):
+        acts = activations[hook_name]
+        rows = acts[torch.from_numpy(batch.keep_mask).to(acts.device)].flatten(start_dim=1)
+        total += float(rows.double().norm(dim=1).sum())
+        d_in = rows.shape[1]
+    return math.sqrt(d_in) * tokens.n_tokens / total
 
 
 class _Sums:

@@ -38,7 +38,7 @@ from torch import Tensor
 from helpers.params import TrainSaeParams
 from helpers.progress import progress_bar
 from helpers.saes.activation_batches import ActivationBatches
-from helpers.storage import atomic_folder, read_json, write_json
+from helpers.storage import atomic_folder, read_json, remove_folder, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def train_sae(
     _fold(trainer)
     with atomic_folder(folder / "sae") as partial:
         trainer.sae.save_inference_model(partial)
-    _remove_checkpoint(folder / CHECKPOINT_FOLDER)
+    remove_folder(folder / CHECKPOINT_FOLDER)
     return history
 
 
@@ -258,13 +258,6 @@ def _resume(trainer: SAETrainer, checkpoint: Path, identity: str) -> list[SaeTra
     trainer.load_trainer_state(checkpoint)
     logger.info("continuing from %s tokens", f"{trainer.n_training_samples:,}")
     return [SaeTrainingPoint(**point) for point in stored["points"]]
-
-
-def _remove_checkpoint(checkpoint: Path) -> None:
-    if checkpoint.exists():
-        for file in checkpoint.iterdir():
-            file.unlink()
-        checkpoint.rmdir()
 
 
 @contextmanager

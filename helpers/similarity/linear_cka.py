@@ -15,8 +15,8 @@ import numpy as np
 
 from helpers.similarity.chance import require_low_chance
 from helpers.similarity.inputs import centred, paired_rows, require_rows
-from helpers.similarity.kernels import permuted_inner
 from helpers.similarity.measure import SHAPE, Comparison, Measure, UndefinedMeasure
+from helpers.similarity.pairing_sums import pairing_sum
 
 #: Two Gram matrices of this many rows take 1 GiB; beyond, the product of the data is taken for every permutation.
 MOST_GRAM_ROWS = 8192
@@ -33,7 +33,8 @@ def _overlap(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], float]:
     if n_rows <= min(MOST_GRAM_ROWS, x.shape[1] * y.shape[1] // 5):
         gram_x, gram_y = x @ x.T, y @ y.T
         diagonal_x, diagonal_y = gram_x.diagonal().copy(), gram_y.diagonal().copy()
-        return lambda p: 2 * permuted_inner(gram_x, gram_y, p) + float(diagonal_x @ diagonal_y[p])
+        inner = pairing_sum(gram_x, gram_y)
+        return lambda p: 2 * inner(p) + float(diagonal_x @ diagonal_y[p])
     transposed = x.T.copy()
     return lambda p: float(np.sum((transposed @ y[p]) ** 2))
 

@@ -11,8 +11,9 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from helpers.similarity.inputs import distinct_rows, paired_rows, require_choice, require_rows, unit_rows
-from helpers.similarity.kernels import concordance, permuted_condensed, permuted_inner
+from helpers.similarity.kernels import concordance, permuted_condensed
 from helpers.similarity.measure import PAIRED, ROTATION, SHAPE, Comparison, Measure, UndefinedMeasure
+from helpers.similarity.pairing_sums import pairing_sum
 
 INNER = ("correlation", "cosine", "euclidean")
 OUTER = ("spearman", "pearson", "kendall")
@@ -55,7 +56,8 @@ def _correlation(x: np.ndarray, y: np.ndarray, outer: str) -> Callable[[np.ndarr
         condensed_x, condensed_y = rankdata(condensed_x), rankdata(condensed_y)
     side_x, side_y = _standardised(condensed_x, name="x"), _standardised(condensed_y, name="y")
     # Half of the off-diagonal elements: the condensed vectors have length 1.
-    return lambda p: float(np.clip(permuted_inner(side_x, side_y, p), -1.0, 1.0))
+    inner = pairing_sum(side_x, side_y)
+    return lambda p: float(np.clip(inner(p), -1.0, 1.0))
 
 
 def _kendall(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], float]:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
 from helpers.activations import ActivationStore, collect_activations
-from helpers.activations.collect import encode_rows
+from helpers.activations.background import MOST_WAITING
+from helpers.activations.encoding import RowEncoder
+from helpers.activations.streams import ArrayStream
+from helpers.activations.writer import StoreWriter
 from tests.activations.conftest import small_sae
 
 HOOK_0, HOOK_1 = "blocks.0.hook_resid_post", "blocks.1.hook_mlp_out"
 # float16 keeps 11 bits: relative error up to 2**-11
 HALF_PRECISION = 2.0**-11
+
+
+class InTurn:
+    """Writes at once, while the caller waits."""
+
+    def submit(self, task):
+        task()
 
 
 def reference(model, sae, hook_name, tokens):
@@ -75,14 +88,6 @@ def test_pre_activations(model, tokens, tmp_path):
     np.testing.assert_allclose(store.rows(0, store.n_tokens), expected, atol=1e-4)
 
 
-def test_encoding_in_parts_is_encoding(monkeypatch):
-    sae, x = small_sae(), torch.randn(100, 16, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr("helpers.activations.collect.ENCODED_VALUES", {"cpu": 40 * 7})
-    parts = list(encode_rows(sae, x))
-    assert [len(part) for part in parts] == [7] * 14 + [2]
-    torch.testing.assert_close(torch.cat(parts), sae.encode(x).detach())
-
-
 def test_an_interrupted_collection_equals_an_undisturbed_one(model, tokens, tmp_path, monkeypatch):
     def saes():
         return {"a": (small_sae(), HOOK_0), "b": (small_sae(d_sae=55, seed=1), HOOK_1)}
@@ -91,19 +96,20 @@ def test_an_interrupted_collection_equals_an_undisturbed_one(model, tokens, tmp_
 
     broken = saes()
     calls = []
-    encode = broken["b"][0].encode
+    encode = RowEncoder.encode
 
-    def dies(x):
-        calls.append(1)
-        if len(calls) == 4:
+    def dies(encoder, rows):
+        calls.append(encoder.sae is broken["b"][0])
+        if sum(calls) == 4:
             raise RuntimeError("killed")
-        return encode(x)
+        return encode(encoder, rows)
 
-    monkeypatch.setattr(broken["b"][0], "encode", dies)
+    monkeypatch.setattr(RowEncoder, "encode", dies)
     with pytest.raises(RuntimeError, match="killed"):
         collect_activations(model, broken, tokens, tmp_path / "parts", batch_size=8)
     assert not (tmp_path / "parts" / "a").exists()
 
+    monkeypatch.setattr(RowEncoder, "encode", encode)
     passes = []
     original = model.run_with_cache
     monkeypatch.setattr(model, "run_with_cache", lambda *a, **k: (passes.append(1), original(*a, **k))[1])
@@ -111,6 +117,69 @@ def test_an_interrupted_collection_equals_an_undisturbed_one(model, tokens, tmp_
     assert len(passes) == -(-tokens.n_sequences // 8) - 3  # three batches were complete in both stores
     for name in whole:
         assert parts[name].checksum() == whole[name].checksum()
+
+
+def test_writing_in_the_background_changes_no_byte(model, tokens, tmp_path, monkeypatch):
+    saes = {"a": (small_sae(), HOOK_0), "b": (small_sae(d_sae=55, seed=1), HOOK_1)}
+    threads = set()
+    append = StoreWriter.append
+
+    def recorded(writer, *arguments, **options):
+        threads.add(threading.current_thread().name)
+        append(writer, *arguments, **options)
+
+    monkeypatch.setattr(StoreWriter, "append", recorded)
+    behind = collect_activations(model, saes, tokens, tmp_path / "behind", batch_size=8)
+    assert len(threads) == 1 and threads.pop().startswith("background-writer")
+    monkeypatch.setattr("helpers.activations.collect.background_writer", lambda: nullcontext(InTurn()))
+    in_turn = collect_activations(model, saes, tokens, tmp_path / "in_turn", batch_size=8)
+    assert threads == {threading.main_thread().name}
+    for name in saes:
+        for file in sorted(behind[name].path.iterdir()):
+            assert file.read_bytes() == (in_turn[name].path / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interruption_leaves_no_finished_store_and_goes_on(model, tokens, tmp_path, monkeypatch, error):
+    saes = {"a": (small_sae(), HOOK_0)}
+    whole = collect_activations(model, saes, tokens, tmp_path / "whole", batch_size=8)["a"]
+    passes, original = [], model.run_with_cache
+
+    def interrupted(*arguments, **options):
+        passes.append(1)
+        if len(passes) == 4:
+            raise error
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(model, "run_with_cache", interrupted)
+    with pytest.raises(error):
+        collect_activations(model, saes, tokens, tmp_path / "parts", batch_size=8)
+    assert not (tmp_path / "parts" / "a").exists()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("background-writer")]
+    n_before = len(passes)
+    parts = collect_activations(model, saes, tokens, tmp_path / "parts", batch_size=8)["a"]
+    # What was handed over before the interruption is on the disk: three batches are not computed again.
+    assert len(passes) - n_before == -(-tokens.n_sequences // 8) - 3
+    assert parts.checksum() == whole.checksum()
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_the_collection(model, tokens, tmp_path, monkeypatch):
+    appended, original = [], ArrayStream.append
+
+    def full(stream, values):
+        appended.append(stream)
+        if len(appended) > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(stream, values)
+
+    monkeypatch.setattr(ArrayStream, "append", full)
+    passes, run = [], model.run_with_cache
+    monkeypatch.setattr(model, "run_with_cache", lambda *a, **k: (passes.append(1), run(*a, **k))[1])
+    with pytest.raises(OSError, match="cannot write the activation store .*a; the disk is full: free space"):
+        collect_activations(model, {"a": (small_sae(), HOOK_0)}, tokens, tmp_path, batch_size=1)
+    assert not (tmp_path / "a").exists() and not (tmp_path / ".a.partial").exists()
+    # Six streams: the fourth batch fails; the caller is told at one of the next two it hands over.
+    assert 4 <= len(passes) <= 4 + MOST_WAITING + 1 < tokens.n_sequences
 
 
 def test_another_dictionary_is_not_continued(model, tokens, tmp_path, monkeypatch):

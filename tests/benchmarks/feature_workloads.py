@@ -26,13 +26,15 @@ def describe(*, n_tokens: int = 1_000_000, d_sae: int = 32_768, l0: int = 48, n_
     from helpers.activations import ActivationStore
     from helpers.features import FeatureIndex, FeatureTable, build_words, context_texts, describe_features
 
-    tokenizer = _tokenizer()
+    tokenizer = random_tokenizer()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_store(folder / "small", 1000, 50, 5, seed=0)
-        describe_features(ActivationStore.open(folder / "small"), build_words(_tokens(1000, tokenizer), tokenizer))
+        describe_features(
+            ActivationStore.open(folder / "small"), build_words(random_tokens(1000, tokenizer), tokenizer)
+        )
         write_store(folder / "store", n_tokens, d_sae, l0, seed=1)
-        tokens, store = _tokens(n_tokens, tokenizer), ActivationStore.open(folder / "store")
+        tokens, store = random_tokens(n_tokens, tokenizer), ActivationStore.open(folder / "store")
         before = reset_peak()
         seconds: dict[str, float] = {}
         words = _timed(seconds, "words", lambda: build_words(tokens, tokenizer))
@@ -66,9 +68,9 @@ def _drawn_cards(path: Path, n_tokens: int, d_sae: int, l0: int, *, n_cards: int
     from helpers.features import build_words, describe_features, feature_cards, feature_columns, pair_cards
     from helpers.reports.cards import cards_row
 
-    tokenizer = _tokenizer()
+    tokenizer = random_tokenizer()
     write_store(path, n_tokens, d_sae, l0, seed=1)
-    store, tokens = ActivationStore.open(path), _tokens(n_tokens, tokenizer)
+    store, tokens = ActivationStore.open(path), random_tokens(n_tokens, tokenizer)
     words = build_words(tokens, tokenizer)
     table = describe_features(store, words)
     ids = np.arange(0, d_sae, d_sae // n_cards)[:n_cards]
@@ -133,7 +135,7 @@ def _timed(seconds: dict[str, float], name: str, work: Callable[[], Any]) -> Any
     return result
 
 
-def _tokenizer(n_pieces: int = 50_000) -> Any:
+def random_tokenizer(n_pieces: int = 50_000) -> Any:
     """Byte-level, with a vocabulary as large as GPT-2's of random pieces, of which half begin a word."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -148,7 +150,7 @@ def _tokenizer(n_pieces: int = 50_000) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|endoftext|>")
 
 
-def _tokens(n_tokens: int, tokenizer: Any) -> Any:
+def random_tokens(n_tokens: int, tokenizer: Any) -> Any:
     """Sequences of random pieces, the frequent ones far more frequent; a BOS before each."""
     from helpers.corpus import TokenBatch
 

@@ -261,40 +261,12 @@ def _write_dense(folder: Path, n_tokens: int, d_sae: int) -> None:
 
 def collect(*, n_tokens: int = 200_000, d_sae: int = 16_384, k: int = 32) -> dict[str, float]:
     """Collect two dictionaries of a small random model on the story world and match them, in one process."""
-    import torch
-    from sae_lens import TopKSAE, TopKSAEConfig
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-
     from helpers.activations import collect_activations
-    from helpers.corpus import StoryWorld, build_tokenizer, tokenize_corpus
     from helpers.matching import match_features
-    from helpers.models import load_model
 
-    torch.manual_seed(0)
-    world = StoryWorld()
-    tokenizer = build_tokenizer(world)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        config = GPTNeoXConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=96,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            intermediate_size=384,
-            max_position_embeddings=128,
-            initializer_range=0.2,
-        )
-        GPTNeoXForCausalLM(config).save_pretrained(folder / "model")
-        tokenizer.save_pretrained(folder / "model")
-        model = load_model(str(folder / "model"), device="cpu", dtype="float32")
-        dictionaries = {}
-        for seed, hook_name in enumerate(("blocks.1.hook_resid_post", "blocks.2.hook_resid_post")):
-            sae = TopKSAE(TopKSAEConfig(d_in=96, d_sae=d_sae, k=k))
-            with torch.no_grad():
-                generator = torch.Generator().manual_seed(seed)
-                sae.W_enc.copy_(torch.randn(sae.W_enc.shape, generator=generator) / 10)
-            dictionaries[hook_name] = (sae, hook_name)
-        tokens = tokenize_corpus(world, tokenizer, context_size=128, n_tokens=n_tokens)
+        model, dictionaries, tokens = collecting_task(folder, n_tokens=n_tokens, d_sae=d_sae, k=k)
         before = reset_peak()
         start = time.perf_counter()
         stores = collect_activations(model, dictionaries, tokens, folder / "stores")
@@ -307,6 +279,40 @@ def collect(*, n_tokens: int = 200_000, d_sae: int = 16_384, k: int = 32) -> dic
             "peak_before_mib": before,
             "n_pairs": pairs.n_pairs,
         }
+
+
+def collecting_task(folder: Path, *, n_tokens: int, d_sae: int, k: int) -> tuple[Any, dict[str, Any], Any]:
+    """A small random model, two dictionaries of it and tokens of the story world, for `collect_activations`."""
+    import torch
+    from sae_lens import TopKSAE, TopKSAEConfig
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    from helpers.corpus import StoryWorld, build_tokenizer, tokenize_corpus
+    from helpers.models import load_model
+
+    torch.manual_seed(0)
+    world = StoryWorld()
+    tokenizer = build_tokenizer(world)
+    config = GPTNeoXConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=384,
+        max_position_embeddings=128,
+        initializer_range=0.2,
+    )
+    GPTNeoXForCausalLM(config).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    model = load_model(str(folder / "model"), device="cpu", dtype="float32")
+    dictionaries = {}
+    for seed, hook_name in enumerate(("blocks.1.hook_resid_post", "blocks.2.hook_resid_post")):
+        sae = TopKSAE(TopKSAEConfig(d_in=96, d_sae=d_sae, k=k))
+        with torch.no_grad():
+            generator = torch.Generator().manual_seed(seed)
+            sae.W_enc.copy_(torch.randn(sae.W_enc.shape, generator=generator) / 10)
+        dictionaries[hook_name] = (sae, hook_name)
+    return model, dictionaries, tokenize_corpus(world, tokenizer, context_size=128, n_tokens=n_tokens)
 
 
 WORKLOADS: dict[str, Callable[..., dict[str, float]]] = {

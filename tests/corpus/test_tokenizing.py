@@ -127,7 +127,7 @@ def test_tokenizer_for_trains_one_where_asked(world: StoryWorld, tokenizer: PreT
 
 
 def test_missing_tokenizer(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a tokenizer folder or Hub name; got '.*empty'"):
+    with pytest.raises(ValueError, match="expected a tokenizer folder or Hub name; '.*empty' could not be loaded"):
         (tmp_path / "empty").mkdir()
         load_tokenizer(tmp_path / "empty")
 

@@ -10,6 +10,7 @@ from helpers.activations import ActivationStore
 from helpers.matching import (
     correlation_bands,
     first_documents,
+    first_rows,
     match_again,
     match_by_every_method,
     match_features,
@@ -73,6 +74,17 @@ def test_the_first_documents_are_whole_and_in_order_of_appearance():
         np.testing.assert_array_equal(first_documents(documents, n_tokens=n_tokens), np.isin(documents, list(expected)))
     with pytest.raises(ValueError, match="n_tokens must be at least 1; got 0"):
         first_documents(documents, n_tokens=0)
+
+
+def test_the_first_rows_of_a_store_are_its_first_whole_documents(tmp_path):
+    dense = random_activations(80, 12).toarray().astype(np.float32)
+    store = write_store(tmp_path / "s", dense)  # documents of 10 rows
+    for n_tokens, n_rows in ((1, 10), (10, 10), (31, 40), (79, 80)):
+        np.testing.assert_array_equal(first_rows(store, n_tokens=n_tokens).toarray(), dense[:n_rows])
+    assert first_rows(store, n_tokens=0) is store
+    assert first_rows(store, n_tokens=80) is store and first_rows(store, n_tokens=1000) is store
+    with pytest.raises(ValueError, match="n_tokens must be at least 1; got -1"):
+        first_rows(store, n_tokens=-1)
 
 
 def test_bands_are_disjoint_and_hold_their_lower_edge():

@@ -122,6 +122,33 @@ def test_both_products_are_really_timed(sides):
     np.testing.assert_array_equal(found.of_a.ids, loops.both_lists(k=3, floor=1e-12).of_a.ids)
 
 
+@pytest.mark.parametrize("product", ["sparse", "dense"])
+def test_a_device_with_too_little_memory_gets_smaller_blocks(sides, product, monkeypatch, caplog):
+    """Memory for blocks of 300 values: of 2,400 (59 x 40 fit), 1,200, 600 and 300 the last one fits."""
+    _, engine = engines_of(*sides, product=product, block_values=2400)
+    expected = engine.both_lists(k=4, floor=1e-12)
+    asked, at_once, kernel = [], [], getattr(torch_engine, f"_{product}_product")
+
+    def small_memory(x, y, ids_x, ids_y, **options):
+        asked.append(len(ids_x) * len(ids_y))
+        at_once.append(next(reversed(options.values())))
+        if asked[-1] > 300:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return kernel(x, y, ids_x, ids_y, **options)
+
+    monkeypatch.setattr(torch_engine, f"_{product}_product", small_memory)
+    found = engine.both_lists(k=4, floor=1e-12)
+    assert asked[0] > 1200 >= asked[1] > 600 >= asked[2] > 300 >= max(asked[3:])
+    assert at_once[:3] == [at_once[0], at_once[0] // 2, at_once[0] // 4]  # what a product holds besides shrinks, too
+    assert engine.block_values == 300 and "going on with 300 values at once" in caplog.text
+    for one, other in ((expected.of_a, found.of_a), (expected.of_b, found.of_b)):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.truncated, other.truncated)
+    ids = np.arange(20)
+    np.testing.assert_array_equal(engine.block(ids, ids), engines_of(*sides, product=product)[1].block(ids, ids))
+
+
 def test_half_precision_stores(sides, tmp_path):
     a, b = (write_store(tmp_path / name, side) for name, side in zip("ab", sides, strict=True))
     loops, engine = engines_of(a, b, product="sparse")

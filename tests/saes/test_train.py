@@ -105,7 +105,7 @@ def test_an_interrupted_training_continues_to_the_same_weights(run, tmp_path, mo
 
 
 def test_a_checkpoint_of_other_parameters_is_not_continued(run, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(train_module, "_remove_checkpoint", lambda _: None)
+    monkeypatch.setattr(train_module, "remove_folder", lambda _: None)
     run(tmp_path)
     changed = make_params(learning_rate=1e-3)
     _, sae = run(tmp_path, changed)
