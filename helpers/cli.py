@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import webbrowser
@@ -14,6 +15,8 @@ from helpers.workflow.stages import NOTEBOOKS_VARIABLE, PROJECT_ROOT, StageRun, 
 
 Command = Callable[[argparse.Namespace], int]
 STUDIES_FOLDER = Path("params") / "studies"
+PROFILES_FOLDER = Path("params") / "profiles"
+PROFILE_FILE = "config.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"error: No space left on device{place}; make room, then the same command goes on", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         if options.command == "run":
             print("interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -46,7 +55,8 @@ def _run(options: argparse.Namespace) -> int:
     study = _load(options)
     outcome = run_study(
         study,
-        cores=options.cores,
+        cores=options.cores or (None if options.profile else os.cpu_count() or 1),
+        profile=_profile(options.profile) if options.profile else None,
         until=options.until,
         force=options.force,
         snakemake_options=options.snakemake_options,
@@ -74,13 +84,40 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from helpers.workflow.freshness import study_status
+    from helpers.workflow.costs import check_room, shown_bytes, study_costs
+    from helpers.workflow.freshness import results_folder, study_status
 
     study = _load(options)
     print(f"{study.path}: good\n\n{study.title}\n{study.description}\n")
+    if study.expect:
+        print("\n".join([*study.expect.lines(), ""]))
+    costs = study_costs(study)
+    print(f"  {'':<36}{'time':>9}{'memory':>11}{'disk':>11}")
     for status in study_status(study):
-        print(f"  {status.stage_run!s:<32} {status.state:<8} {status.reason}")
+        cost = costs[status.stage_run]
+        numbers = f"{_duration(cost.seconds):>9}{shown_bytes(cost.memory):>11}{shown_bytes(cost.disk):>11}"
+        print(f"  {status.stage_run!s:<36}{numbers}  {status.state:<8} {status.reason}")
+        if status.is_fresh:
+            del costs[status.stage_run]
+    for note in dict.fromkeys(cost.notes for cost in costs.values() if cost.notes):
+        print(f"  ({note})")
+    seconds = [cost.seconds for cost in costs.values() if cost.seconds is not None]
+    disk = shown_bytes(sum(cost.disk for cost in costs.values()))
+    print(f"\nstill to do: {_duration(sum(seconds))} of one core of the README's machine, {disk} of disk")
+    check_room(costs.values(), folder=results_folder(study))
     return 0
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"  # on a GPU
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:,.0f} h"
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -104,12 +141,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> int:
-    by_name = PROJECT_ROOT / STUDIES_FOLDER / f"{options.study}.yaml"
-    is_file = options.study.endswith((".yaml", ".yml")) or by_name.exists()
+    is_path = options.study.endswith((".yaml", ".yml"))
+    file = Path(options.study) if is_path else STUDIES_FOLDER / f"{options.study}.yaml"
+    is_file = is_path or (PROJECT_ROOT / file).exists()
     name = _load(options).name if is_file else options.study
     page = runs_path(options.runs_folder) / name / "report" / "index.html"
     if not page.exists():
-        raise ValueError(f"{page} is not there yet; make it with: python -m helpers run {STUDIES_FOLDER / name}.yaml")
+        raise ValueError(
+            f"{page} is not there yet; make it with: python -m helpers run {file if is_file else '<its YAML file>'}"
+        )
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.as_uri())
@@ -128,6 +168,20 @@ def _report(options: argparse.Namespace) -> int:
 
     make_report(Path(options.folder).resolve())
     return 0
+
+
+def _profile(name: str) -> Path:
+    """The folder of a Snakemake profile: a folder, or the name of one in params/profiles.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    profiles = PROJECT_ROOT / PROFILES_FOLDER
+    for folder in (Path(name), profiles / name):
+        if (folder / PROFILE_FILE).is_file():
+            return folder.resolve()
+    known = ", ".join(sorted(path.parent.name for path in profiles.glob(f"*/{PROFILE_FILE}")))
+    raise ValueError(f"there is no profile '{name}': expected a folder with {PROFILE_FILE}, or one of {known}")
 
 
 def _load(options: argparse.Namespace) -> Study:
@@ -154,12 +208,13 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     run = command("run", _run, "run what is not up to date, then the report", study=True)
-    run.add_argument("--cores", type=_positive, default=os.cpu_count() or 1, help="CPU cores to use (default: all)")
+    run.add_argument("--cores", type=_positive, help="CPU cores to use (default: all; with a profile: what it says)")
+    run.add_argument("--profile", metavar="NAME", help="where to run: a folder of params/profiles, e.g. slurm")
     run.add_argument("--until", metavar="STAGE", help="stop after this stage, e.g. 02_train_saes")
     run.add_argument("--force", metavar="STAGE", action="append", default=[], help="run this stage again")
     run.add_argument("--notebooks-folder", help="take the notebooks from here")
-    run.epilog = "Other options go to Snakemake, e.g. --executor slurm --jobs 20."
-    command("check", _check, "check a study file and show its plan; runs nothing", study=True)
+    run.epilog = "Other options go to Snakemake, e.g. --jobs 20."
+    command("check", _check, "check a study file, show its plan and what it will need; runs nothing", study=True)
     command("list", _list, "list studies and their stages, with what is out of date and why")
     command("open", _open, "print where the report of a study is, and open it", study=True)
     # Called by the workflow; help does not list them.

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
+T = TypeVar("T")
 PROGRESS_FILE_VARIABLE = "FEATURE_GEOMETRY_PROGRESS"
 
 
@@ -35,3 +38,20 @@ def progress_bar(*, total: int, description: str, unit: str, initial: int = 0) -
         dynamic_ncols=not path,
         ncols=100 if path else None,
     )
+
+
+def shown_when_long(
+    values: Iterable[T], *, total: int, description: str, unit: str, patience: float = 2.0
+) -> Iterator[T]:
+    """The same values; from `patience` seconds on with a progress bar, so that quick steps stay silent."""
+    started, bar = monotonic(), None
+    try:
+        for done, value in enumerate(values, start=1):
+            yield value
+            if bar is not None:
+                bar.update(1)
+            elif done < total and monotonic() - started > patience:
+                bar = progress_bar(total=total, description=description, unit=unit, initial=done)
+    finally:
+        if bar is not None:
+            bar.close()

@@ -56,9 +56,16 @@ def test_list_shows_every_study_with_its_stages(capsys, tmp_path):
     assert "01_language_models/a" in out and "not run yet" in out
 
 
-def test_open_before_there_is_a_report_says_how_to_make_one(capsys, tmp_path):
-    assert main(["open", "demo", "--runs-folder", str(tmp_path)]) == 2
-    assert "is not there yet; make it with: python -m helpers run params/studies/demo.yaml" in capsys.readouterr().err
+def test_open_before_there_is_a_report_says_how_to_make_one(toy, capsys, tmp_path):
+    said = {
+        "demo": "params/studies/demo.yaml",
+        "params/studies/demo.yaml": "params/studies/demo.yaml",
+        str(toy.study_file): str(toy.study_file),
+        "unheard_of": "<its YAML file>",
+    }
+    for study, file in said.items():
+        assert main(["open", study, "--runs-folder", str(tmp_path)]) == 2
+        assert f"is not there yet; make it with: python -m helpers run {file}\n" in capsys.readouterr().err
 
 
 def test_open_prints_where_the_report_is(toy, capsys):
@@ -99,3 +106,9 @@ def test_the_module_runs():
     )
     assert done.returncode == 0
     assert "run | check | list | open" in done.stdout
+
+
+def test_a_profile_that_does_not_exist(toy, capsys):
+    assert main(["run", str(toy.study_file), "--runs-folder", str(toy.runs), "--profile", "slrum"]) == 2
+    assert "there is no profile 'slrum': expected a folder with config.yaml, or one of slurm" in capsys.readouterr().err
+    assert not toy.runs.exists()

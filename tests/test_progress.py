@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.progress import PROGRESS_FILE_VARIABLE, progress_bar
+from helpers.progress import PROGRESS_FILE_VARIABLE, progress_bar, shown_when_long
 
 
 def test_in_a_batch_run_the_bar_goes_to_the_file_and_nowhere_else(tmp_path, monkeypatch, capfd):
@@ -38,3 +38,11 @@ def test_a_resumed_bar_starts_where_it_stopped(tmp_path, monkeypatch):
     with progress_bar(total=100, description="Training", unit="steps", initial=40) as bar:
         bar.refresh()
     assert "40%" in path.read_text() and "40.0/100" in path.read_text()
+
+
+def test_long_steps_show_their_progress_and_quick_ones_are_silent(capfd):
+    values = list(shown_when_long(iter(range(5)), total=5, description="rsa null", unit="permutations"))
+    assert values == [0, 1, 2, 3, 4] and capfd.readouterr().err == ""
+    list(shown_when_long(iter(range(5)), total=5, description="rsa null", unit="permutations", patience=-1))
+    shown = capfd.readouterr().err
+    assert "rsa null" in shown and "5.00/5.00" in shown

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from helpers import storage
 from helpers.storage import atomic_file, atomic_folder, read_json, replace_folder, sha256_file, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,3 +101,49 @@ def test_the_hash_does_not_depend_on_the_chunks(tmp_path, n_bytes):
     content = os.urandom(n_bytes)
     (tmp_path / "x").write_bytes(content)
     assert sha256_file(tmp_path / "x", chunk_bytes=10) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_folder_is_removed_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+
+    def killed(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        storage.remove_folder(folder)
+    assert not folder.exists()  # whoever comes now does not find half of it
+    monkeypatch.undo()
+    storage.remove_folder(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_cleared_and_what_they_replaced_comes_back(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / ".pairs.npz.partial-123").write_text("half")
+    for name in (".model.partial-77", ".model.old-77", ".store.old-5", "store", ".sae.partial", ".hidden-9"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    storage.clear_leftovers(tmp_path)
+    # the store was already replaced, the model was not yet; a store that can be continued (.sae.partial) stays
+    assert {path.name for path in tmp_path.iterdir()} == {"deep", "model", "store", ".sae.partial", ".hidden-9"}
+    assert (tmp_path / "model" / "file").read_text() == ".model.old-77"
+    assert (tmp_path / "store" / "file").read_text() == "store"
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+@pytest.mark.parametrize("atomic", [atomic_file, atomic_folder])
+def test_a_library_that_stumbles_on_a_full_disk_is_translated(tmp_path, monkeypatch, atomic):
+    def free(n_bytes):
+        monkeypatch.setattr(storage.shutil, "disk_usage", lambda _path: SimpleNamespace(free=n_bytes))
+
+    free(0)
+    with pytest.raises(OSError, match="No space left on device") as caught, atomic(tmp_path / "weights"):
+        raise RuntimeError("unexpected pos 651200 vs 651152")
+    assert caught.value.errno == errno.ENOSPC
+    free(1 << 30)
+    with pytest.raises(RuntimeError, match="unexpected pos"), atomic(tmp_path / "weights"):
+        raise RuntimeError("unexpected pos 651200 vs 651152")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from helpers.params.analyses import (
     SemanticSubspacesParams,
 )
 from helpers.params.corpora import CorpusParams, HubCorpusParams, LocalCorpusParams, StoryWorldParams
+from helpers.params.expectation import Expectation
 from helpers.params.notebooks import (
     LanguageModelParams,
     MatchFeaturesParams,
@@ -20,6 +21,7 @@ from helpers.params.notebooks import (
 )
 from helpers.params.registry import NOTEBOOKS, NotebookEntry
 from helpers.params.shapes import ConceptHierarchyParams, HomologyParams, MapperParams, MultidimensionalParams
+from helpers.params.steering import FeatureEffectsParams, SteeringParams, SteeringTransferParams
 from helpers.params.study import Study, StudyError, load_study
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "CompareSpacesParams",
     "ConceptHierarchyParams",
     "CorpusParams",
+    "Expectation",
+    "FeatureEffectsParams",
     "FeatureFamiliesParams",
     "FeatureMapsParams",
     "FeatureSplittingParams",
@@ -44,6 +48,8 @@ __all__ = [
     "NotebookParams",
     "SaveActivationsParams",
     "SemanticSubspacesParams",
+    "SteeringParams",
+    "SteeringTransferParams",
     "StoryWorldParams",
     "Study",
     "StudyError",

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from helpers.params.notebooks import NotebookParams
+from helpers.params.validation import check_file_name
 
 
 class CompareSpacesParams(NotebookParams):
@@ -86,6 +87,7 @@ class SemanticSubspacesParams(NotebookParams):
     @model_validator(mode="after")
     def _two_dictionaries_each(self) -> Self:
         for name, dictionaries in self.pairs.items():
+            check_file_name(name, what="pairs: the name")
             if len(dictionaries) != 2 or dictionaries[0] == dictionaries[1]:
                 raise ValueError(f"pairs.{name}: expected two different dictionaries, got {dictionaries}")
         if "words" in self.pairs:

@@ -48,12 +48,19 @@ class LanguageModelParams(NotebookParams):
         "", description="reinitialised only: run of this notebook whose architecture gets fresh random weights"
     )
     name_or_path: str = Field("", description="pretrained only: Hub name or folder")
-    revision: str | None = Field(None, description="pretrained only: commit or tag")
+    revision: str | None = Field(None, description="pretrained only: branch, tag or commit")
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device_map: Literal["", "auto", "balanced", "sequential"] = Field(
+        "", description="pretrained only: spread the layers over all GPUs; empty puts the model on `device`"
+    )
+    trust_remote_code: bool = Field(
+        False, description="pretrained only: run code that the repository brings; read it first, and pin the revision"
+    )
     corpus: CorpusParams = Field(description="texts to train on (or, for a pretrained model, to measure on)")
     tokenizer: str = Field(
         "",
-        description="train only: bpe (trained on this corpus), a Hub name or a folder; empty takes the story world's own",
+        description="train: bpe (trained on this corpus), a Hub name or a folder; empty takes the story world's own. "
+        "pretrained: Hub name or folder, where the model has none beside its weights",
     )
     n_vocab: int = Field(
         800, ge=260, description="tokenizer bpe only: its tokens, 256 bytes and the special ones included"
@@ -80,6 +87,9 @@ class LanguageModelParams(NotebookParams):
             raise ValueError("source 'pretrained' needs name_or_path: a Hub name or a model folder")
         if (self.source == "reinitialised") != bool(self.model):
             raise ValueError("model is for source 'reinitialised', which needs it: the run whose architecture is taken")
+        for name, nothing in (("revision", None), ("device_map", ""), ("trust_remote_code", False)):
+            if self.source != "pretrained" and getattr(self, name) != nothing:
+                raise ValueError(f"{name} is for source 'pretrained'; got {getattr(self, name)!r} with '{self.source}'")
         if self.source == "train" and self.d_model % self.n_heads:
             raise ValueError(f"d_model must be a multiple of n_heads; got {self.d_model} and {self.n_heads}")
         return self
@@ -92,12 +102,19 @@ class TrainSaeParams(NotebookParams):
     hook_name: str = Field(min_length=1, description="TransformerLens hook, e.g. blocks.1.hook_resid_post")
     corpus: CorpusParams
     context_size: int = Field(128, ge=8, description="tokens in a sequence, BOS included")
-    source: Literal["train", "release", "folder", "neurons"] = Field(
-        "train", description="neurons: the MLP's own neurons as the dictionary (hook_name blocks.N.mlp.hook_post)"
+    source: Literal["train", "release", "sparsify", "folder", "neurons"] = Field(
+        "train",
+        description="sparsify: a dictionary of Eleuther's library, on the Hub; neurons: the MLP's own neurons as the "
+        "dictionary (hook_name blocks.N.mlp.hook_post)",
     )
-    release: str = Field("", description="release only: SAELens release name")
-    sae_id: str = Field("", description="release only: id inside the release")
-    folder: str = Field("", description="folder only: a SAELens folder (cfg.json, sae_weights.safetensors)")
+    release: str = Field(
+        "", description="release: name in SAELens's table, or Hub repository in SAELens's layout; sparsify: repository"
+    )
+    sae_id: str = Field("", description="release: id inside the release; sparsify: folder inside, such as layers.3.mlp")
+    folder: str = Field(
+        "",
+        description="folder only: SAELens (cfg.json, sae_weights.safetensors) or sparsify (cfg.json, sae.safetensors)",
+    )
     architecture: Literal["topk", "standard"] = Field("topk", description="topk, or standard = ReLU + L1")
     d_sae: int = Field(4096, ge=2, description="dictionary width")
     k: int = Field(16, ge=1, description="topk only: active features per token")
@@ -116,12 +133,18 @@ class TrainSaeParams(NotebookParams):
     n_eval_tokens: int = Field(
         100_000, ge=256, description="held-out tokens for L0, FVU, dead share and loss recovered"
     )
+    allow_poor: bool = Field(
+        False,
+        description="a dictionary that rebuilds no better than the mean or random directions: go on, with a warning "
+        "wherever it is used, if the model can use it all the same; false: stop",
+    )
     log_to_wandb: bool = Field(False, description="log the training to Weights & Biases")
     wandb_project: str = "feature-geometry"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        needed = {"train": [], "release": ["release", "sae_id"], "folder": ["folder"], "neurons": []}[self.source]
+        hub = ["release", "sae_id"]
+        needed = {"release": hub, "sparsify": hub, "folder": ["folder"]}.get(self.source, [])
         empty = [name for name in needed if not getattr(self, name)]
         if empty:
             raise ValueError(f"source '{self.source}' needs {' and '.join(empty)}")
@@ -201,6 +224,9 @@ class MatchFeaturesParams(NotebookParams):
     )
     n_permutations: int = Field(
         1000, ge=1, description="shuffles of the partners for the same-token and same-concept nulls"
+    )
+    n_further_tokens: int = Field(
+        0, ge=0, description="tokens, in whole documents, for the questions after pairing, null and bands; 0 = all"
     )
 
     @model_validator(mode="after")

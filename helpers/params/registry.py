@@ -27,6 +27,7 @@ from helpers.params.notebooks import (
     TrainSaeParams,
 )
 from helpers.params.shapes import ConceptHierarchyParams, HomologyParams, MapperParams, MultidimensionalParams
+from helpers.params.steering import FeatureEffectsParams, SteeringParams, SteeringTransferParams
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     "10_persistent_homology": NotebookEntry(HomologyParams, reads={"matching": "04_match_features"}),
     "11_multidimensional_features": NotebookEntry(MultidimensionalParams, reads={"matching": "04_match_features"}),
     "12_concept_hierarchy": NotebookEntry(ConceptHierarchyParams, reads={"matching": "04_match_features"}),
+    "13_steering": NotebookEntry(
+        SteeringParams,
+        reads={"activations": "03_save_activations"},
+        members={"dictionary": (("activations",), "dictionaries")},
+    ),
+    "14_steering_transfer": NotebookEntry(SteeringTransferParams, reads={"matching": "04_match_features"}),
     "15_ground_truth": NotebookEntry(GroundTruthParams, reads={"dictionaries": "02_train_saes"}),
     "16_layer_pairs": NotebookEntry(
         LayerPairsParams,
@@ -85,6 +92,14 @@ NOTEBOOKS: dict[str, NotebookEntry] = {
     ),
     "16_layer_grid": NotebookEntry(LayerGridParams, reads={"pairs": "16_layer_pairs"}),
     "17_feature_families": NotebookEntry(FeatureFamiliesParams, reads={"matching": "04_match_features"}),
+    "18_feature_effects": NotebookEntry(
+        FeatureEffectsParams,
+        reads={
+            "matching": "04_match_features",
+            "ceiling": "04_match_features",
+            "circles": "11_multidimensional_features",
+        },
+    ),
 }
 
 
@@ -100,3 +115,16 @@ def runs_read(notebook: str, values: Mapping[str, Any]) -> list[tuple[str, str, 
         names = value if isinstance(value, list) else [value]
         found += [(key, source, name) for name in names if isinstance(name, str) and name]
     return found
+
+
+def members_named(notebook: str, values: Mapping[str, Any]) -> list[str] | None:
+    """The members (dictionaries of a sample) that parameter values name, in order; None for a notebook that takes all."""
+    members = NOTEBOOKS[notebook].members
+    return [text for key in members for text in _texts(values.get(key))] if members else None
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    values = value.values() if isinstance(value, Mapping) else value or []
+    return [text for item in values for text in _texts(item)]

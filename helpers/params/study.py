@@ -3,6 +3,7 @@
     study: demo            # folder under runs/
     title: ...             # shown in the report
     description: ...
+    expect: {...}          # what a run needs, and the figure that it reproduces (see helpers.params.expectation); optional
     common: {seed: 0}      # for every notebook that has the key
     notebooks:
       01_language_models:
@@ -32,6 +33,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from helpers.params.expectation import Expectation
 from helpers.params.grid import check_axes, expand_runs, placeholders
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS, runs_read
@@ -40,7 +42,7 @@ from helpers.params.yaml_file import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _FILLED_IN = ("study", "run", "runs_folder")
-_TOP_KEYS = ("study", "title", "description", "extends", "grid", "common", "notebooks")
+_TOP_KEYS = ("study", "title", "description", "expect", "extends", "grid", "common", "notebooks")
 
 
 class StudyError(ValueError):
@@ -60,6 +62,7 @@ class Study:
     title: str
     description: str
     notebooks: Mapping[str, Mapping[str, NotebookParams]]
+    expect: Expectation | None = None
 
     def params(self, notebook: str, run: str) -> NotebookParams:
         """Parameters of one execution."""
@@ -135,7 +138,18 @@ class _Reader:
             title=str(content.get("title", name)),
             description=str(content.get("description", "")).strip(),
             notebooks=good,
+            expect=self._expectation(content.get("expect")),
         )
+
+    def _expectation(self, given: Any) -> Expectation | None:
+        if given is None or not self._is_mapping(given, "expect"):
+            return None
+        try:
+            return Expectation.model_validate(given, strict=True)
+        except ValidationError as error:
+            for _, message in explain(error, Expectation):
+                self._report("expect", message)
+            return None
 
     def _bases(self, files: Any) -> list[Study]:
         """The studies that this file builds on; their problems are this file's."""

@@ -20,6 +20,18 @@ def explain(error: ValidationError, params_class: type[BaseModel]) -> list[tuple
     return [_problem(detail, params_class) for detail in error.errors()]
 
 
+def check_file_name(name: str, *, what: str) -> None:
+    """A name that a file or folder of the results will bear: it must not lead anywhere else.
+
+    Raises:
+        ValueError: it is empty, starts with a dot, or has a slash, a backslash or a control character.
+    """
+    if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        raise ValueError(
+            f"{what} {name!r} becomes the name of a file: expected one without '/' and '\\' that does not start with '.'"
+        )
+
+
 def _problem(detail: Any, params_class: type[BaseModel]) -> tuple[str, str]:
     location = [part for part in detail["loc"] if not (isinstance(part, str) and part in _union_tags(params_class))]
     key = str(location[0]) if location else ""

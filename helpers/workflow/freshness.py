@@ -6,6 +6,7 @@ result that it read is fresh and still the same, and if its artifacts are on the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, StageResult
 from helpers.storage import read_json, write_json
 from helpers.workflow.sources import NOTEBOOK, PARAMETERS, counted_parameters, stage_sources
 from helpers.workflow.stage import result_hash, set_aside
-from helpers.workflow.stages import STAGE_FILE, StageRun, check_stage, needs, runs_path
+from helpers.workflow.stages import EXECUTED_FILE, PARTIAL_FILE, STAGE_FILE, StageRun, check_stage, needs, runs_path
 
 PLAN_FILE = "plan.json"
 
@@ -102,9 +103,27 @@ def prepare(study: Study, statuses: list[StageStatus], *, wanted: list[StageRun]
         stage_folder = status.stage_run.folder(folder)
         record = {"params": status.params.model_dump(mode="json"), "sources": dict(status.sources)}
         _write_if_changed(stage_folder / STAGE_FILE, record)
-        if not status.is_fresh:
+        if status.is_fresh:
+            _keep_notebook(stage_folder)
+        else:
             set_aside(stage_folder)
     return folder
+
+
+def _keep_notebook(folder: Path) -> None:
+    """Give the executed notebook its name, where the run was killed after the stage finished and before it had one."""
+    partial = folder / PARTIAL_FILE
+    if not partial.exists():
+        return
+    try:
+        last = [cell for cell in read_json(partial)["cells"] if cell["cell_type"] == "code"][-1]
+        reached_the_end = last["metadata"]["papermill"]["status"] != "pending"
+    except (ValueError, LookupError):
+        reached_the_end = False
+    if reached_the_end:
+        os.replace(partial, folder / EXECUTED_FILE)
+    else:
+        partial.unlink()
 
 
 def wanted_runs(study: Study, *, until: str | None = None) -> list[StageRun]:

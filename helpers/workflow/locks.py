@@ -1,12 +1,15 @@
-"""A lock that dies with its holder: no run that was killed leaves one behind."""
+"""Locks that die with their holder: no run that was killed leaves one behind."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -16,16 +19,38 @@ def exclusive(path: Path, *, busy: str) -> Iterator[int]:
     Raises:
         ValueError: another process holds it; the message is `busy` and that process's id.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = acquire(path, busy=busy)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 40, 0).decode("ascii", "replace").strip()
-            raise ValueError(f"{busy} (process {holder or 'unknown'}); wait for it or stop it") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def acquire(path: Path, *, busy: str, patience: float = 0.0) -> int:
+    """Take the lock file `path` until the file descriptor that is returned is closed, or this process ends.
+
+    Args:
+        patience: seconds to wait for another holder to end.
+    Raises:
+        ValueError: another process still holds it; the message is `busy` and that process's id.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + patience
+    while not _locked(descriptor):
+        if time.monotonic() >= deadline:
+            holder = os.pread(descriptor, 40, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise ValueError(f"{busy} (process {holder or 'unknown'}); wait for it or stop it")
+        time.sleep(_POLL_SECONDS)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

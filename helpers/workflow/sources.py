@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -52,14 +53,35 @@ def stage_sources(stage: str, params: NotebookParams, *, root: Path = PROJECT_RO
     cells = notebook_cells(notebook_path(stage))
     values = counted_parameters(params.model_dump(mode="json"))
     sources = {PARAMETERS: _short_hash(_canonical(values)), NOTEBOOK: _short_hash(_canonical(cells))}
-    code = [source for kind, source in cells if kind == "code"]
-    trees = [_parse_cell(source) for source in code]
-    files = module_files(trees, root=root)
-    trees += [_parse_file(path) for path in files]
-    for path in sorted({*files, *_data_files(trees, values, root=root)}):
+    files, texts = _read_by_code(tuple(code for kind, code in cells if kind == "code"), root, _state(root))
+    for path in sorted({*files, *_data_files(texts, values, root=root)}):
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         sources[name] = _file_hash(path)
     return sources
+
+
+@lru_cache(maxsize=64)  # runs of one notebook, in all studies, read the same
+def _read_by_code(code: tuple[str, ...], root: Path, _state: int) -> tuple[tuple[Path, ...], frozenset[str]]:
+    """Modules that a notebook's code loads, and every short text in it and in them."""
+    trees = [_parse_cell(source) for source in code]
+    files = module_files(trees, root=root)
+    trees += [_parse_file(path) for path in files]
+    return tuple(files), frozenset(text for tree in trees for text in _last_parts(tree))
+
+
+def _state(root: Path, package: str = "helpers") -> int:
+    """Changes whenever a module of the package does, is added or is taken away."""
+    folders, found = [str(root / package)], []
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except FileNotFoundError:
+            continue
+        folders += [entry.path for entry in entries if entry.is_dir() and entry.name != "__pycache__"]
+        found += [
+            (each.path, each.stat().st_mtime_ns, each.stat().st_size) for each in entries if each.name.endswith(".py")
+        ]
+    return hash(tuple(sorted(found)))
 
 
 def counted_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,18 +142,20 @@ def _module_file(name: str, root: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _imported_names(tree: ast.Module, package: str) -> Iterator[str]:
+@lru_cache(maxsize=4000)  # notebooks share most modules
+def _imported_names(tree: ast.Module, package: str) -> tuple[str, ...]:
     """Every module name that an import anywhere in `tree` may load (`from a import b`: a and a.b)."""
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, base] if base else above)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
 
 
 def _parse_file(path: Path) -> ast.Module:
@@ -156,19 +180,19 @@ def _parse_cell(source: str) -> ast.Module:
         return ast.parse("")
 
 
-def _data_files(trees: list[ast.Module], values: Any, *, root: Path) -> set[Path]:
-    """Files that the parameters name, and files under params/data whose name stands in the code as a text."""
-    texts = {
-        node.value
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < _LONGEST_NAME
-    }
-    named = {text.rsplit("/", 1)[-1] for text in texts}
-    found = {file for file in _files(root / DATA_FOLDER) if file.name in named}
+def _data_files(texts: frozenset[str], values: Any, *, root: Path) -> set[Path]:
+    """Files that the parameters name, and files under params/data whose name is one of the code's texts."""
+    found = {file for file in _files(root / DATA_FOLDER) if file.name in texts}
     for text in _path_values(values):
         found |= _files(root / text)
     return found
+
+
+@lru_cache(maxsize=4000)  # notebooks share most modules
+def _last_parts(tree: ast.Module) -> frozenset[str]:
+    """Every short text in the code, from its last slash on."""
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(text.rsplit("/", 1)[-1] for text in texts if len(text) < _LONGEST_NAME)
 
 
 def _files(path: Path) -> set[Path]:

@@ -25,10 +25,11 @@ import numpy as np
 
 from helpers.devices import resolve_device
 from helpers.params.notebooks import NotebookParams
-from helpers.params.registry import NOTEBOOKS
+from helpers.params.registry import NOTEBOOKS, members_named
 from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, Metric, StageResult
-from helpers.storage import atomic_file, sha256_file
+from helpers.storage import atomic_file, clear_leftovers, sha256_file
 from helpers.workflow import session
+from helpers.workflow.locks import acquire
 from helpers.workflow.sources import stage_sources
 from helpers.workflow.stages import (
     OUTDATED_FILE,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ORPHAN_SECONDS = 30.0  # a kernel notices within a second that its run is gone, unless it computes
+_held: list[int] = []  # the lock of the stage that this process executes
 FIGURE_DPI = 200  # crisp on a high-resolution screen at the width of a page
 
 
@@ -51,14 +54,14 @@ def start_stage(name: str, params: NotebookParams) -> Stage:
     """Prepare the process and the folder of one execution of a notebook.
 
     Seeds everything, fixes threads and device, quiets the libraries, checks that the runs which `params` name are
-    there and whole, and sets an earlier result of this run aside.
+    there and whole, keeps other processes out of the folder until `finish`, and sets an earlier result of this run aside.
 
     Args:
         name: the notebook's name, e.g. "02_train_saes".
         params: its parameters, an object of the class that the registry gives for `name`.
     Raises:
-        ValueError: unknown stage, parameters of another stage, a device that is not there, or a run that is needed
-            and not there yet.
+        ValueError: unknown stage, parameters of another stage, a device that is not there, a run that is needed and not
+            there yet, or another process that executes this run.
     """
     check_stage(name)
     expected = NOTEBOOKS[name].params
@@ -77,12 +80,28 @@ def start_stage(name: str, params: NotebookParams) -> Stage:
     )
     for needed in needs(name, params):
         stage.upstream(needed.stage, needed.run)
-    folder.mkdir(parents=True, exist_ok=True)
+    _hold(folder)
+    clear_leftovers(folder)
     set_aside(folder)
     (folder / FAILURE_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     logger.info("%s/%s on %s, commit %s, %s", name, params.run, device, stage.commit, stage.versions)
     return stage
+
+
+def _hold(folder: Path) -> None:
+    """Make this process the only one that writes into the folder of a stage run, until it finishes or ends.
+
+    A kernel outlives a killed run by a second or more; what it still writes must not meet what the next run writes.
+    """
+    _release()
+    busy = f"{folder.parent.name}/{folder.name} is being run by another notebook process"
+    _held.append(acquire(folder / ".writer.lock", busy=busy, patience=_ORPHAN_SECONDS))
+
+
+def _release() -> None:
+    while _held:
+        os.close(_held.pop())
 
 
 def set_aside(folder: Path) -> None:
@@ -110,6 +129,7 @@ class Stage:
     _figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     _artifacts: dict[str, str] = field(default_factory=dict)
     _inputs: dict[str, str] = field(default_factory=dict)
+    _warnings: dict[str, str] = field(default_factory=dict)
 
     def upstream(self, stage: str, run: str) -> StageResult:
         """What an earlier stage left; reading it is recorded, so that a change of it makes this stage stale.
@@ -130,7 +150,32 @@ class Stage:
         for name in result.artifacts:
             result.artifact(name)
         self._inputs[str(source)] = result_hash(folder)
+        self._warnings |= self._concerning(result)
         return result
+
+    def warn(self, text: str) -> str:
+        """Record what every reader of this run, and of all that rests on it, must know before its numbers.
+
+        Args:
+            text: one sentence. It stands at the top of the report, beside the headline numbers of every run that rests on
+                this one, and in those runs' summaries.
+        Returns:
+            The warning as HTML, to be shown where it arises.
+        """
+        name = str(StageRun(self.name, self.params.run))
+        self._warnings[name] = text
+        logger.warning("%s: %s", name, text)
+        return f'<div class="failure"><strong>Warning.</strong> {html.escape(text)}</div>'
+
+    def _concerning(self, result: StageResult) -> dict[str, str]:
+        """Warnings of what was read; a sample's warnings about dictionaries that are not compared here are left out."""
+        named = members_named(self.name, self.params.model_dump())
+        chosen = named is not None and result.stage in NOTEBOOKS[self.name].reads.values()
+        return {
+            origin: text
+            for origin, text in result.warnings.items()
+            if not (chosen and origin.startswith("02_train_saes/")) or origin.split("/")[1] in (named or ())
+        }
 
     def metric(self, name: str, value: Any) -> None:
         """Record one number, text, truth value, None or list of them.
@@ -194,6 +239,7 @@ class Stage:
             "seed": str(self.params.seed),
             "commit": self.commit or "not a git repository",
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
+            **{f"warning of {origin}": text for origin, text in self._warnings.items()},
         }
         cells = "".join(
             f'<tr><th style="text-align:left">{html.escape(key)}</th>'
@@ -224,6 +270,7 @@ class Stage:
             headline=list(self._headline),
             figures=list(self._figures.values()),
             artifacts=dict(self._artifacts),
+            warnings=dict(self._warnings),
             sources=dict(self.sources),
             inputs=dict(self._inputs),
             folder=self.folder,
@@ -231,6 +278,7 @@ class Stage:
         for name in result.artifacts:
             result.artifact(name)
         result.save(self.folder)
+        _release()
         return result
 
 

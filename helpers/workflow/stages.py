@@ -17,6 +17,7 @@ NOTEBOOKS_VARIABLE = "FEATURE_GEOMETRY_NOTEBOOKS"
 PROJECT_ROOT = Path(helpers.__file__).resolve().parent.parent
 
 EXECUTED_FILE = "executed.ipynb"
+PARTIAL_FILE = ".executed.partial.ipynb"  # while it grows; papermill writes it again and again, in place
 RENDERED_FILE = "notebook.html"
 STAGE_FILE = "stage.json"
 OUTDATED_FILE = "results.outdated.json"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +25,10 @@ from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_
 from helpers.workflow.locks import exclusive
 from helpers.workflow.stages import EXECUTED_FILE, PROJECT_ROOT, RENDERED_FILE, StageRun
 
+logger = logging.getLogger(__name__)
+
 LOG_FILE = "snakemake.log"
+_FULL_DISK_BYTES = 1 << 18
 REPORT_RECORD = "report.json"
 REPORT_PAGE = Path("report") / "index.html"
 
@@ -57,18 +62,20 @@ class StudyOutcome:
 def run_study(
     study: Study,
     *,
-    cores: int,
+    cores: int | None,
     until: str | None = None,
     force: Iterable[str] = (),
+    profile: Path | None = None,
     snakemake_options: Sequence[str] = (),
 ) -> StudyOutcome:
     """Run every stage of a study that is not fresh, then the report.
 
     Args:
-        cores: CPU cores to use at most.
+        cores: CPU cores to use at most; None leaves it to the profile.
         until: stop after this stage.
         force: stages to run again even if they are fresh.
-        snakemake_options: passed on, e.g. ["--executor", "slurm"].
+        profile: folder of a Snakemake profile, which says where the stages run, e.g. params/profiles/slurm.
+        snakemake_options: passed on, e.g. ["--jobs", "20"].
     Raises:
         ValueError: another process runs this study, or `until`, `force` or a notebook does not exist.
     """
@@ -79,7 +86,8 @@ def run_study(
         prepare(study, statuses, wanted=wanted)
         statuses = [status for status in statuses if status.stage_run in wanted]
         _remove_outdated_report(folder, statuses)
-        returncode = _run_snakemake(folder, cores=cores, options=snakemake_options, lock=lock)
+        options = [*_where(cores, profile), *snakemake_options]
+        returncode = _run_snakemake(folder, options=options, lock=lock)
         return _outcome(folder, statuses, returncode)
 
 
@@ -91,18 +99,26 @@ def make_report(folder: Path) -> Path:
     expected = [(stage, run) for stage, run in (name.split("/", 1) for name in plan["stage_runs"])]
     for stage, run in expected:
         if (folder / stage / run / EXECUTED_FILE).exists():
-            render_notebook(folder / stage / run / EXECUTED_FILE, folder / stage / run / RENDERED_FILE)
+            try:
+                render_notebook(folder / stage / run / EXECUTED_FILE, folder / stage / run / RENDERED_FILE)
+            except ValueError as error:  # cut off by a kill; the report names the stage, too
+                logger.warning("%s", error)
     page = build_report(folder, title=plan["title"], description=plan["description"], expected=expected)
     write_json(folder / REPORT_RECORD, _report_record(folder))
     return page
 
 
-def _run_snakemake(folder: Path, *, cores: int, options: Sequence[str], lock: int) -> int:
+def _where(cores: int | None, profile: Path | None) -> list[str]:
+    return [*(["--cores", str(cores)] if cores else []), *(["--profile", str(profile)] if profile else [])]
+
+
+def _run_snakemake(folder: Path, *, options: Sequence[str], lock: int) -> int:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT_ROOT / "notebooks" / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", str(cores)]
+    command += ["--directory", str(folder)]
     # Content decides what is out of date (helpers.workflow.freshness), so Snakemake need not look at times; our lock
-    # dies with its process, Snakemake's own would stay after a kill.
-    command += ["--rerun-triggers", "software-env", "--nolock", "--rerun-incomplete", "--keep-going"]
+    # dies with its process, Snakemake's own would stay after a kill. results.json is never incomplete: a stage that was
+    # finished when the run was killed is not run again because Snakemake had no time to note it.
+    command += ["--rerun-triggers", "software-env", "--nolock", "--ignore-incomplete", "--keep-going"]
     command += ["--quiet", "rules", "host", "reason", *options]
     paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
@@ -145,6 +161,8 @@ def _outcome(folder: Path, statuses: list[StageStatus], returncode: int) -> Stud
     report = folder / REPORT_PAGE
     problem = ""
     if returncode and not failures:
+        problem = _disk_problem(folder)
+    if returncode and not failures and not problem:
         tail = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").strip()[-3000:]
         problem = f"Snakemake ended with status {returncode}; the end of {folder / LOG_FILE}:\n{tail}"
     return StudyOutcome(
@@ -156,6 +174,13 @@ def _outcome(folder: Path, statuses: list[StageStatus], returncode: int) -> Stud
         report=report if report.exists() else None,
         problem=problem,
     )
+
+
+def _disk_problem(folder: Path) -> str:
+    """On a full disk not even a failure can be noted."""
+    if shutil.disk_usage(folder).free >= _FULL_DISK_BYTES:
+        return ""
+    return f"No space left on device for {folder}; make room there"
 
 
 def _remove_outdated_report(folder: Path, statuses: list[StageStatus]) -> None:

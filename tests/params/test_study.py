@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.cli import main
 from helpers.params import NOTEBOOKS, StudyError, load_study
 from helpers.params.registry import runs_read
 
@@ -304,3 +305,24 @@ def test_a_problem_of_a_base_is_told_with_the_base(tmp_path, content):
         ValueError, match=r"base\.yaml: notebooks\.03_save_activations\.runs\.main: unknown key 'n_tokns'"
     ):
         load_study(write_extension(tmp_path, content))
+
+
+EXPECT = {"minutes": 5.0, "gpu_gib": 2.5, "disk_gib": 1.0, "derived": "sizes", "published": "none known to us"}
+
+
+def test_what_to_expect_is_typed_and_shown_by_check(tmp_path, content, capsys):
+    path = write(tmp_path, content | {"expect": EXPECT})
+    assert load_study(path).expect.gpu_gib == 2.5
+    assert load_study(write(tmp_path, content)).expect is None
+    assert main(["check", str(write(tmp_path, content | {"expect": EXPECT})), "--runs-folder", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "expected: 5 minutes, 2.5 GiB of GPU memory, 1 GiB of disk" in shown
+    assert "published: none known to us" in shown
+
+
+def test_mistakes_in_what_to_expect_are_reported(tmp_path, content):
+    found = problems(tmp_path, content | {"expect": {**EXPECT, "minuts": 1.0}})
+    assert found == ["expect: unknown key 'minuts'; did you mean 'minutes'?"]
+    found = problems(tmp_path, content | {"expect": {**EXPECT, "minutes": -1.0}})
+    assert "expect: minutes: expected greater than 0, got -1.0" in found
+    assert "expected keys with values, got 'soon'" in problems(tmp_path, content | {"expect": "soon"})[0]

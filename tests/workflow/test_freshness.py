@@ -27,10 +27,13 @@ ALL = [
     "10_persistent_homology/main",
     "11_multidimensional_features/main",
     "12_concept_hierarchy/main",
+    "13_steering/main",
+    "14_steering_transfer/main",
     "15_ground_truth/main",
     "16_layer_pairs/a0_b0",
     "16_layer_grid/main",
     "17_feature_families/main",
+    "18_feature_effects/main",
 ]
 
 
@@ -98,10 +101,13 @@ def test_a_changed_parameter_makes_exactly_its_dependants_stale(played):
         "10_persistent_homology/main": "04_match_features/main is stale",
         "11_multidimensional_features/main": "04_match_features/main is stale",
         "12_concept_hierarchy/main": "04_match_features/main is stale",
+        "13_steering/main": "03_save_activations/main is stale",
+        "14_steering_transfer/main": "04_match_features/main is stale",
         "15_ground_truth/main": "02_train_saes/b is stale",
         "16_layer_pairs/a0_b0": "03_save_activations/main is stale",
         "16_layer_grid/main": "16_layer_pairs/a0_b0 is stale",
         "17_feature_families/main": "04_match_features/main is stale",
+        "18_feature_effects/main": "04_match_features/main is stale",
     }
     assert played.play() == [name for name in ALL[3:]]
     assert set(played.states().values()) == {"fresh"}
@@ -125,7 +131,9 @@ def test_an_edited_notebook_makes_its_runs_and_their_dependants_stale(played):
         "10_persistent_homology/main": "04_match_features/main is stale",
         "11_multidimensional_features/main": "04_match_features/main is stale",
         "12_concept_hierarchy/main": "04_match_features/main is stale",
+        "14_steering_transfer/main": "04_match_features/main is stale",
         "17_feature_families/main": "04_match_features/main is stale",
+        "18_feature_effects/main": "04_match_features/main is stale",
     }
 
 
@@ -140,7 +148,9 @@ def test_a_stage_that_was_run_again_by_hand_makes_its_dependants_stale(played):
         "10_persistent_homology/main",
         "11_multidimensional_features/main",
         "12_concept_hierarchy/main",
+        "14_steering_transfer/main",
         "17_feature_families/main",
+        "18_feature_effects/main",
     )
     assert played.reasons() == dict.fromkeys(readers, reason)
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from helpers.workflow.locks import exclusive
+from helpers.workflow.locks import acquire, exclusive
 from helpers.workflow.stages import PROJECT_ROOT
 
 HOLD = (
@@ -36,3 +36,17 @@ def test_a_second_holder_is_refused_and_a_killed_one_leaves_nothing(tmp_path):
         assert path.read_text() == str(os.getpid())
     with exclusive(path, busy="free again after the block"):
         pass
+
+
+def test_a_kernel_that_outlives_its_run_is_waited_for(tmp_path):
+    path = tmp_path / ".lock"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-c", HOLD.replace("time.sleep(60)", "time.sleep(1)"), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        descriptor = acquire(path, busy="busy", patience=30.0)
+    assert path.read_text() == str(os.getpid())
+    with pytest.raises(ValueError, match=r"busy \(process \d+\)"):
+        acquire(path, busy="busy")
+    os.close(descriptor)
+    os.close(acquire(path, busy="busy"))

@@ -52,6 +52,20 @@ def test_every_notebook_has_its_rule_with_the_inputs_of_the_registry(toy_project
     assert {name.split("/")[0] for name in inputs} == set(NOTEBOOKS)
 
 
+def test_no_input_is_looked_at_for_its_time():
+    """A copied study, or one whose stage.json was written anew, has times that mean nothing."""
+    text = SNAKEFILE.read_text()
+    inputs = re.findall(r"    input:\n(.*?)    output:", text, flags=re.DOTALL)
+    lines = [
+        line.strip()
+        for block in inputs
+        for line in block.splitlines()
+        if line.startswith(" " * 8 + '"') or re.match(r" {8}\w", line)
+    ]
+    assert len(lines) > 2 * len(NOTEBOOKS)  # two of every rule at least, and the report's
+    assert [line for line in lines if not re.match(r"(\w+=)?ancient\(", line)] == []
+
+
 def test_a_matching_of_two_tokenizers_reads_both_samples(tmp_path):
     study = load_study(PROJECT_ROOT / "params" / "studies" / "smoke.yaml", runs_folder=str(tmp_path))
     inputs = planned_inputs(study)

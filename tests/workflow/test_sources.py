@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from helpers.params import LanguageModelParams, SaveActivationsParams, SemanticSubspacesParams, TrainSaeParams
+from helpers.workflow import sources as sources_module
 from helpers.workflow.sources import module_files, notebook_cells, stage_sources
 
 CORPUS = {"kind": "story_world"}
@@ -149,6 +150,40 @@ def test_data_files_that_the_code_names_count(project, params, package):
     assert "params/data/groups.yaml" not in stage_sources("02_train_saes", params, root=package)
     (package / "helpers/models/train.py").write_text("FILE = ROOT / 'params' / 'data' / 'groups.yaml'")
     assert "params/data/groups.yaml" in stage_sources("02_train_saes", params, root=package)
+
+
+def test_what_a_notebook_reads_is_found_once_for_all_its_runs(project, params, package, monkeypatch):
+    searches = []
+
+    def counted(trees, *, root):
+        searches.append(root)
+        return module_files(trees, root=root)
+
+    monkeypatch.setattr(sources_module, "module_files", counted)
+    project.write_notebook("02_train_saes", "import helpers.models")
+    found = [
+        stage_sources("02_train_saes", params.model_copy(update={"run": run}), root=package) for run in ("a", "b", "c")
+    ]
+    assert len(searches) == 1
+    assert len({each["helpers/models/train.py"] for each in found}) == 1
+    assert len({each["parameters"] for each in found}) == 3  # what is the run's own, is asked for every run
+
+
+def test_modules_that_change_come_and_go_are_seen_by_one_process(project, params, package):
+    """What was found for a notebook is not kept beyond a change of any module."""
+    project.write_notebook("02_train_saes", "from helpers.models import train")
+
+    def read() -> set[str]:
+        return {name for name in stage_sources("02_train_saes", params, root=package) if name.startswith("helpers/")}
+
+    before = read()
+    (package / "helpers/models/train.py").write_text("from helpers.features import top, later")
+    edited = read()
+    assert edited == before - {"helpers/storage.py"} | {"helpers/features/__init__.py", "helpers/features/top.py"}
+    (package / "helpers/features/later.py").write_text("")
+    assert read() == edited | {"helpers/features/later.py"}
+    (package / "helpers/features/later.py").unlink()
+    assert read() == edited
 
 
 def test_lines_that_are_not_python_do_not_hide_the_imports(project, params, package):

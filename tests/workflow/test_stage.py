@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +15,13 @@ import pytest
 import torch
 
 from helpers.devices import resolve_device
-from helpers.params import LanguageModelParams, MatchFeaturesParams, TrainSaeParams
+from helpers.params import (
+    CompareSpacesParams,
+    LanguageModelParams,
+    MatchFeaturesParams,
+    SaveActivationsParams,
+    TrainSaeParams,
+)
 from helpers.reports.results import StageResult
 from helpers.storage import sha256_file
 from helpers.workflow import session, start_stage
@@ -119,6 +127,41 @@ def test_reading_an_earlier_stage_is_recorded(model_params, sae_params):
     assert found.artifact("model") == upstream.folder / "model"
     expected = sha256_file(upstream.folder / "results.json")[:16]
     assert stage.finish().inputs == {"01_language_models/a": expected}
+
+
+def test_a_warning_is_kept_shown_and_handed_to_what_rests_on_it(model_params, sae_params):
+    finished_model(model_params)
+    stage = start_stage("02_train_saes", sae_params)
+    shown = stage.warn("it is <poor>")
+    assert "Warning" in shown and "it is &lt;poor&gt;" in shown
+    assert StageResult.load(stage.finish().folder).warnings == {"02_train_saes/s": "it is <poor>"}
+    folders = {"runs_folder": sae_params.runs_folder, "study": "tiny"}
+    saved = start_stage(
+        "03_save_activations", SaveActivationsParams(run="main", dictionaries=["s"], corpus=CORPUS, **folders)
+    )
+    assert "warning of 02_train_saes/s" in saved.summary() and "it is &lt;poor&gt;" in saved.summary()
+    assert saved.finish().warnings == {"02_train_saes/s": "it is <poor>"}
+
+
+def test_a_warning_about_a_dictionary_goes_only_where_it_takes_part(model_params, sae_params):
+    finished_model(model_params)
+    for run in ("s", "t", "u"):
+        stage = start_stage("02_train_saes", sae_params.model_copy(update={"run": run}))
+        if run == "s":
+            stage.warn("it is poor")
+        stage.finish()
+    folders = {"runs_folder": sae_params.runs_folder, "study": "tiny"}
+    sample = SaveActivationsParams(run="main", dictionaries=["s", "t", "u"], corpus=CORPUS, **folders)
+    assert start_stage("03_save_activations", sample).finish().warnings
+
+    def warnings(stage: str, params) -> list[str]:
+        return list(start_stage(stage, params).finish().warnings)
+
+    poor = ["02_train_saes/s"]
+    for run, pair, expected in (("with", ("t", "s"), poor), ("without", ("t", "u"), [])):
+        chosen = {"activations": "main", "dictionary_a": pair[0], "dictionary_b": pair[1]}
+        assert warnings("04_match_features", MatchFeaturesParams(run=run, **chosen, **folders)) == expected
+        assert warnings("05_compare_spaces", CompareSpacesParams(run=run, matching=run, **folders)) == expected
 
 
 def test_an_upstream_artifact_that_is_gone(model_params, sae_params):
@@ -230,3 +273,27 @@ def test_running_studies_does_not_load_torch():
 
     code = "import sys, helpers.workflow.execute, helpers.workflow.study_run; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
+
+
+HOLDING = (
+    "import sys, time\nfrom helpers.params import LanguageModelParams\nfrom helpers.workflow import start_stage\n"
+    "start_stage('01_language_models', LanguageModelParams(runs_folder=sys.argv[1], study='tiny', run='a', "
+    "corpus={'kind': 'story_world'}))\nprint('started', flush=True)\ntime.sleep(100)"
+)
+
+
+def test_two_processes_do_not_write_one_run(model_params, monkeypatch):
+    """A second notebook, or a kernel that outlives a killed run: the folder is one process's until it finishes."""
+    monkeypatch.setattr("helpers.workflow.stage._ORPHAN_SECONDS", 0.0)
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, "-c", HOLDING, model_params.runs_folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout is not None and other.stdout.readline() == "started\n"
+        with pytest.raises(
+            ValueError, match=r"01_language_models/a is being run by another notebook process \(process"
+        ):
+            start_stage("01_language_models", model_params)
+        other.kill()
+    start_stage("01_language_models", model_params).finish()
+    start_stage("01_language_models", model_params)  # and by hand, again and again, in one kernel
+    start_stage("01_language_models", model_params).finish()
