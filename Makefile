@@ -28,7 +28,7 @@ export PYTHONPATH = $(CURDIR)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(STAMP)  ## run the demo study and build its report (no network, about a quarter of an hour)
+demo: $(STAMP)  ## run the demo study and build its report (no network, a quarter of an hour or more)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/demo.yaml --cores $(CORES)
 
 demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes on from make demo; less than 45 minutes)
@@ -37,8 +37,15 @@ demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes o
 smoke: $(STAMP)  ## the demo study at a small size (about three minutes)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/smoke.yaml --cores $(CORES)
 
-test: $(STAMP)  ## the whole test suite
-	@$(VENV) -m pytest -m "not network and not benchmark_suite"
+test: $(STAMP)  ## the whole test suite (about an hour on two cores: the runs of the presets go beside the rest)
+	@log="$$(mktemp)"; presets=0; rest=0; \
+	$(VENV) -m pytest -v -m preset_run > "$$log" 2>&1 & beside=$$!; \
+	trap 'kill "$$beside" 2> /dev/null || true; rm -f "$$log"' EXIT; \
+	$(VENV) -m pytest -m "not network and not benchmark_suite and not preset_run" || rest=$$?; \
+	echo "Waiting for the presets, each run from its download to its report ..."; \
+	wait "$$beside" || presets=$$?; \
+	cat "$$log"; \
+	exit $$(( presets > rest ? presets : rest ))
 
 check: $(STAMP)  ## style, types and the quick tests
 	@$(VENV) -m ruff check .

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from helpers.params import NOTEBOOKS
 
-pytest_plugins = ("tests.tiny",)
+pytest_plugins = ("tests.tiny", "tests.stand_ins.plugin")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,6 +52,8 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             "10_persistent_homology": {"runs": {"main": {"matching": "main"}}},
             "11_multidimensional_features": {"runs": {"main": {"matching": "main"}}},
             "12_concept_hierarchy": {"runs": {"main": {"matching": "main"}}},
+            "13_steering": {"runs": {"main": {"activations": "main", "dictionary": "a"}}},
+            "14_steering_transfer": {"runs": {"main": {"matching": "main"}}},
             "15_ground_truth": {"runs": {"main": {"dictionaries": ["a", "b"]}}},
             "16_layer_pairs": {
                 "runs": {
@@ -65,6 +67,7 @@ def tiny_study(name: str = "toy") -> dict[str, Any]:
             },
             "16_layer_grid": {"runs": {"main": {"pairs": ["a0_b0"]}}},
             "17_feature_families": {"runs": {"main": {"matching": "main"}}},
+            "18_feature_effects": {"runs": {"main": {"matching": "main"}}},
         },
     }
 

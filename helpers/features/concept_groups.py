@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.features.word_borders import split_words
-from helpers.params.validation import near_key
+from helpers.params.validation import check_file_name, near_key
 from helpers.params.yaml_file import read_yaml
 from helpers.storage import project_path
 
@@ -150,6 +150,7 @@ def load_concepts(path: str | Path) -> ConceptGroups:
 
 def _read_group(name: str, entry: Any) -> ConceptGroup:
     where = f"group '{name}'"
+    check_file_name(name, what="group")
     _check_keys(entry, _KEYS, where, required=("words",))
     words = entry["words"]
     if not isinstance(words, str) or not words.strip():

@@ -81,7 +81,7 @@ def context_texts(
     rows = np.asarray(list(rows), dtype=np.int64)
     if rows.size and (rows.min() < -1 or rows.max() >= tokens.n_tokens):
         raise ValueError(f"rows must be in [-1, {tokens.n_tokens}); got {rows.min()} to {rows.max()}")
-    locations = tokens.row_locations()[rows]
+    locations = _locations(tokens, rows)
     found: list[Context | None] = [None] * len(rows)
     needed = np.unique(locations[rows >= 0, 0])
     for start in range(0, len(needed), _SEQUENCES_AT_ONCE):
@@ -104,6 +104,17 @@ def example_contexts(
     rows = examples.rows[feature]
     found = context_texts(tokens, rows[rows >= 0][:n], tokenizer)
     return [context for context in found if context is not None]
+
+
+def _locations(tokens: TokenBatch, rows: np.ndarray) -> np.ndarray:
+    """(sequence, column) of some rows, (n_rows, 2); anything for -1. Looks into their sequences only."""
+    n_kept = tokens.keep_mask.sum(axis=1)
+    stops = n_kept.cumsum()
+    sequences = np.searchsorted(stops, np.maximum(rows, 0), side="right")
+    needed, lines = np.unique(sequences, return_inverse=True)
+    columns = np.nonzero(tokens.keep_mask[needed])[1]
+    firsts = n_kept[needed].cumsum() - stops[needed]  # place in `columns` of a sequence's first row, less its number
+    return np.stack([sequences, columns[np.maximum(rows, 0) + firsts[lines]]], axis=1)
 
 
 def _contexts(

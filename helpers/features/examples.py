@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numba
 import numpy as np
 from jaxtyping import Bool
 
 from helpers.activations import ActivationStore, CsrRows
-from helpers.storage import atomic_file
+from helpers.array_file import ArrayFile
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("top examples", remedy="run 03_save_activations again")
 MISSING = -1
 
 
@@ -50,10 +49,7 @@ class TopExamples:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file, format_version=np.int64(FORMAT_VERSION), rows=self.rows, values=self.values, counts=self.counts
-            )
+        _FILE.write(path, rows=self.rows, values=self.values, counts=self.counts)
 
     @classmethod
     def load(cls, path: str | Path) -> TopExamples:
@@ -62,18 +58,8 @@ class TopExamples:
         Raises:
             ValueError: no such file, or not a file of top examples, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected top examples in {path}, found no such file; run 03_save_activations again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                return cls(content["rows"], content["values"], content["counts"])
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(
-                f"{path} cannot be read as top examples ({error}); run 03_save_activations again"
-            ) from error
+        with _FILE.read(path) as content:
+            return cls(content["rows"], content["values"], content["counts"])
 
 
 def top_examples(

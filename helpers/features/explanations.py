@@ -33,9 +33,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.features.contexts import context_texts
+from helpers.features.contexts import Context, context_texts
 from helpers.features.feature_table import FeatureTable
-from helpers.storage import project_path, read_json, write_json
+from helpers.storage import atomic_file, project_path, read_json
 
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
@@ -46,6 +46,7 @@ _TASK = (
     "`before` and `after` are its context. Answer with one JSON object that repeats d_sae, tokens_fingerprint and "
     'fingerprint and holds "explained_by" (your name) and "explanations": [{"id": ..., "label": "..."}], one a feature.'
 )
+_FEATURES_AT_ONCE = 1 << 16  # whose contexts are held at once
 _IDENTITY = ("d_sae", "tokens_fingerprint", "fingerprint")
 _WIDTH_IN_LAYER = re.compile(r"[-_](\d+)([km])(?=[-_]|$)|[-_]fs(\d+)(?=[-_]|$)", re.IGNORECASE)
 
@@ -98,26 +99,35 @@ def export_features(
     chosen = np.flatnonzero(~table.dead) if features is None else np.asarray(list(features), dtype=np.int64)
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < table.d_sae:
         raise ValueError(f"features must be in [0, {table.d_sae}); got {chosen.min()} to {chosen.max()}")
-    rows, values = table.examples.rows[chosen], table.examples.values[chosen]
-    contexts = iter(context_texts(tokens, rows.ravel(), tokenizer, before=before, after=after))
-    described = []
-    for feature, of_feature in zip(chosen.tolist(), values.tolist(), strict=True):
-        found = [(next(contexts), value) for value in of_feature]
-        described.append(
-            {
-                "id": feature,
-                "density": float(table.density[feature]),
-                "max_activation": float(table.max_activation[feature]),
-                "words": table.example_words(feature),
-                "contexts": [
-                    {"before": text.before, "token": text.token, "after": text.after, "activation": value}
-                    for text, value in found
-                    if text is not None
-                ],
-            }
-        )
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "task": _TASK} | _identity(table)
-    write_json(path, head | {"features": described})
+    opening = json.dumps(head, indent=2, allow_nan=False, ensure_ascii=False).removesuffix("\n}")
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(opening + ',\n  "features": [')
+        for start in range(0, len(chosen), _FEATURES_AT_ONCE):
+            some = chosen[start : start + _FEATURES_AT_ONCE]
+            contexts = context_texts(tokens, table.examples.rows[some].ravel(), tokenizer, before=before, after=after)
+            for number, feature in enumerate(some.tolist()):
+                mine = contexts[number * table.n_examples : (number + 1) * table.n_examples]
+                # A line a feature: the encoder that indents is many times slower.
+                text = json.dumps(_described(table, feature, mine), allow_nan=False, ensure_ascii=False)
+                file.write(("," if start or number else "") + "\n    " + text)
+        file.write("\n  ]\n}\n")
+
+
+def _described(table: FeatureTable, feature: int, contexts: Iterable[Context | None]) -> dict[str, Any]:
+    """One feature of the export."""
+    values = table.examples.values[feature].tolist()
+    return {
+        "id": feature,
+        "density": float(table.density[feature]),
+        "max_activation": float(table.max_activation[feature]),
+        "words": table.example_words(feature),
+        "contexts": [
+            {"before": text.before, "token": text.token, "after": text.after, "activation": value}
+            for text, value in zip(contexts, values, strict=True)
+            if text is not None
+        ],
+    }
 
 
 def read_explanations(path: str | Path, table: FeatureTable) -> Explanations:

@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numba
 import numpy as np
 import torch
 
+from helpers.array_file import ArrayFile
 from helpers.corpus.tokenizer import masked_token_ids
 from helpers.features.chosen import chosen_features, place_of
-from helpers.storage import atomic_file
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("logit effects", remedy="compute them again")
 # One block of logits is BLOCK_FEATURES x BLOCK_TOKENS of float32: 32 MiB.
 BLOCK_FEATURES, BLOCK_TOKENS = 1024, 8192
 # The final norm is measured at this size of residual, next to which its epsilon (1e-5 or less, squared sizes) vanishes.
@@ -65,8 +64,7 @@ class LogitEffects:
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
         arrays: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(file, format_version=np.int64(FORMAT_VERSION), **arrays)
+        _FILE.write(path, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> LogitEffects:
@@ -75,16 +73,8 @@ class LogitEffects:
         Raises:
             ValueError: no such file, or not a file of logit effects, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected logit effects in {path}, found no such file; compute them again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                return cls(**{name: content[name] for name in cls.__dataclass_fields__})
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as logit effects ({error}); compute them again") from error
+        with _FILE.read(path) as content:
+            return cls(**{name: content[name] for name in cls.__dataclass_fields__})
 
 
 @torch.no_grad()

@@ -16,20 +16,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from helpers.array_file import ArrayFile
 from helpers.features.spelling import spell, token_bytes
 from helpers.features.word_borders import BORDER, NO_WORD, SPACE, tidy, word_spans
-from helpers.storage import atomic_file
 
 if TYPE_CHECKING:
     from helpers.corpus import TokenBatch
 
-FORMAT_VERSION = 1
 _TOKENS_AT_ONCE = 1 << 18
 _REMEDY = "run 03_save_activations again"
+_FILE = ArrayFile("a table of words", remedy=_REMEDY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +67,13 @@ class WordTable:
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
         letters = np.frombuffer("\n".join(self.words).encode(), dtype=np.uint8)  # no word holds a line break
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file,
-                format_version=np.int64(FORMAT_VERSION),
-                letters=letters,
-                n_words=np.int64(len(self.words)),
-                word_ids=self.word_ids,
-                tokens_fingerprint=np.array(self.tokens_fingerprint),
-            )
+        _FILE.write(
+            path,
+            letters=letters,
+            n_words=np.int64(len(self.words)),
+            word_ids=self.word_ids,
+            tokens_fingerprint=np.array(self.tokens_fingerprint),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> WordTable:
@@ -85,20 +82,12 @@ class WordTable:
         Raises:
             ValueError: no such file, not a table of words, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected a table of words in {path}, found no such file; {_REMEDY}")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                n_words = int(content["n_words"])
-                words = tuple(content["letters"].tobytes().decode().split("\n")) if n_words else ()
-                if len(words) != n_words:
-                    raise ValueError(f"it should hold {n_words} words and holds {len(words)}")
-                return cls(words, content["word_ids"], str(content["tokens_fingerprint"]))
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as a table of words ({error}); {_REMEDY}") from error
+        with _FILE.read(path) as content:
+            n_words = int(content["n_words"])
+            words = tuple(content["letters"].tobytes().decode().split("\n")) if n_words else ()
+            if len(words) != n_words:
+                raise ValueError(f"it should hold {n_words} words and holds {len(words)}")
+            return cls(words, content["word_ids"], str(content["tokens_fingerprint"]))
 
 
 def build_words(tokens: TokenBatch, tokenizer: Any) -> WordTable:

@@ -18,18 +18,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import orthogonal_procrustes
 
+from helpers.array_file import ArrayFile
 from helpers.geometry.nearest import nearest_rows, prepared_rows
-from helpers.storage import atomic_file
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("a map", remedy="make it again")
 SPREAD_OF_START = 10.0  # UMAP's own start positions span about so much
 START_NOISE = 0.01
 
@@ -65,14 +64,12 @@ class Embedding:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file,
-                format_version=np.int64(FORMAT_VERSION),
-                points=self.points,
-                ids=self.ids,
-                settings=np.array(json.dumps(self.settings, allow_nan=False)),
-            )
+        _FILE.write(
+            path,
+            points=self.points,
+            ids=self.ids,
+            settings=np.array(json.dumps(self.settings, allow_nan=False)),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Embedding:
@@ -81,16 +78,8 @@ class Embedding:
         Raises:
             ValueError: no such file, not a map, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected a map in {path}, found no such file; run the notebook that makes it again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                return cls(content["points"], content["ids"], json.loads(str(content["settings"])))
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as a map ({error}); make it again") from error
+        with _FILE.read(path) as content:
+            return cls(content["points"], content["ids"], json.loads(str(content["settings"])))
 
 
 def embed(
@@ -271,17 +260,28 @@ class _Task:
 def _unless_stored(path: str | Path | None, settings: dict[str, Any], make: Callable[[], Embedding]) -> Embedding:
     if path is None:
         return make()
-    if Path(path).is_file():
-        found = Embedding.load(path)
-        if found.settings == settings:
-            return found
+    found = _stored(Path(path))
+    if found is not None:
         names = sorted(
             name for name in settings.keys() | found.settings.keys() if settings.get(name) != found.settings.get(name)
         )
+        if not names:
+            return found
         logger.warning("%s was made with another %s and is made again", path, ", ".join(names))
     made = make()
     made.save(path)
     return made
+
+
+def _stored(path: Path) -> Embedding | None:
+    """The map in a file, if there is one that this version can read."""
+    if not path.is_file():
+        return None
+    try:
+        return Embedding.load(path)
+    except ValueError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _hash(*arrays: np.ndarray) -> str:

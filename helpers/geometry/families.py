@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import networkx as nx
 import numpy as np
 
+from helpers.array_file import ArrayFile
 from helpers.geometry.cofiring import CofiringPairs
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("feature families", remedy="run 17_feature_families again")
 NONE = -1
 ARRAYS = ("parents", "cover", "n_candidates", "counts")
 
@@ -125,8 +124,7 @@ class FeatureForest:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(file, format_version=np.int64(FORMAT_VERSION), **{name: getattr(self, name) for name in ARRAYS})
+        _FILE.write(path, **{name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureForest:
@@ -135,18 +133,8 @@ class FeatureForest:
         Raises:
             ValueError: no such file, not a file of families, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected feature families in {path}, found no such file; run 17_feature_families again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                return cls(**{name: content[name] for name in ARRAYS})
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(
-                f"{path} cannot be read as feature families ({error}); run 17_feature_families again"
-            ) from error
+        with _FILE.read(path) as content:
+            return cls(**{name: content[name] for name in ARRAYS})
 
 
 def family_forest(pairs: CofiringPairs, *, min_cover: float = 0.7, min_ratio: float = 2.0) -> FeatureForest:

@@ -34,17 +34,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numba
 import numpy as np
 from scipy.stats import false_discovery_control, hypergeom
 
 from helpers.activations import ActivationStore
+from helpers.array_file import ArrayFile
 from helpers.geometry.width_links import WidthLinks, WidthPair
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("split features", remedy="run 08_feature_splitting again")
 NONE = -1
 MOST = 0.5
 RARE, KEPT, SPLIT, NARROWED, MIXED = "rare", "kept", "split", "narrowed", "mixed"
@@ -141,10 +140,7 @@ class Splitting:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file, format_version=np.int64(FORMAT_VERSION), **{f.name: getattr(self, f.name) for f in fields(self)}
-            )
+        _FILE.write(path, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: str | Path) -> Splitting:
@@ -153,19 +149,9 @@ class Splitting:
         Raises:
             ValueError: no such file, not a file of splits, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected split features in {path}, found no such file; run 08_feature_splitting again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                found = {field.name: content[field.name] for field in fields(cls)}
-                return cls(**found | {"n_tokens": int(found["n_tokens"])})
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(
-                f"{path} cannot be read as split features ({error}); run 08_feature_splitting again"
-            ) from error
+        with _FILE.read(path) as content:
+            found = {field.name: content[field.name] for field in fields(cls)}
+            return cls(**found | {"n_tokens": int(found["n_tokens"])})
 
 
 def find_splitting(pair: WidthPair, links: WidthLinks, *, alpha: float = 0.01) -> Splitting:

@@ -23,6 +23,24 @@ def test_contexts_spell_the_sequence(tokens, tokenizer):
         assert context == context_text(tokens, row, tokenizer, before=1000, after=1000)
 
 
+def test_rows_are_found_in_their_own_sequences_only(tokens, tokenizer):
+    """Some rows, in no order and twice, with a sequence without any kept token between: as if all were listed."""
+    keep_mask = tokens.keep_mask.copy()
+    keep_mask[3] = False
+    keep_mask[5, ::2] = False
+    masked = replace(tokens, keep_mask=keep_mask)
+    rows = np.random.default_rng(0).integers(0, masked.n_tokens, size=60)
+    rows[7] = -1
+    texts = masked.row_locations()
+    for row, context in zip(rows.tolist(), context_texts(masked, rows, tokenizer, before=0, after=0), strict=True):
+        if row < 0:
+            assert context is None
+            continue
+        sequence, column = texts[row]
+        assert context is not None
+        assert context.text == token_texts(tokenizer, [masked.input_ids[sequence, column]])[0]
+
+
 def test_no_special_token_is_shown(tokens, tokenizer):
     context = context_text(tokens, 0, tokenizer)
     assert context.before == ""

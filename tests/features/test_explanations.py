@@ -63,6 +63,13 @@ def test_the_export_says_what_a_labeller_needs(tmp_path, table, tokens, byte_lev
     assert [(feature["id"], len(feature["contexts"])) for feature in some["features"]] == [(4, 0), (2, 1)]
 
 
+def test_an_export_in_parts_is_the_same_export(tmp_path, table, tokens, byte_level, monkeypatch):
+    whole = exported(tmp_path / "e.json", table, tokens, byte_level)
+    monkeypatch.setattr("helpers.features.explanations._FEATURES_AT_ONCE", 3)
+    assert exported(tmp_path / "e.json", table, tokens, byte_level) == whole
+    assert exported(tmp_path / "e.json", table, tokens, byte_level, features=[])["features"] == []
+
+
 def test_an_export_of_other_tokens_is_refused(tmp_path, table, byte_level):
     with pytest.raises(ValueError, match="not those that the features were described on"):
         export_features(tmp_path / "e.json", table, batch_of(byte_level, "the king"), byte_level)

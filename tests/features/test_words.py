@@ -214,7 +214,7 @@ def test_an_empty_table_can_be_saved(tmp_path):
 
 
 def test_newer_and_inconsistent_tables_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(words_module, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(words_module, "_FILE", replace(words_module._FILE, version=2))
     WordTable(("a",), np.zeros(1, np.int32)).save(tmp_path / "w.npz")
     monkeypatch.undo()
     with pytest.raises(ValueError, match="format 2 is newer than 1"):

@@ -59,6 +59,16 @@ def test_a_stored_map_comes_back_whole(plain, tmp_path):
         Embedding.load(tmp_path / "none.npz")
 
 
+def test_a_stored_map_that_cannot_be_read_is_made_again_and_said_so(rows, plain, tmp_path, caplog):
+    path = tmp_path / "map.npz"
+    np.savez(path, points=plain.points)  # of another version, which said nothing of what it holds
+    with caplog.at_level(logging.WARNING):
+        made = embed(rows[0], path=path, **SETTINGS)
+    assert "cannot be read as a map" in caplog.text
+    np.testing.assert_array_equal(made.points, plain.points)
+    np.testing.assert_array_equal(Embedding.load(path).points, plain.points)
+
+
 def test_a_stored_map_is_taken_only_for_the_same_rows_and_settings(rows, plain, tmp_path, caplog):
     """The trap: a map of other rows, other features or another seed that lies in the same place."""
     path = tmp_path / "map.npz"

@@ -42,6 +42,7 @@ from helpers.geometry.circles.clusters import FeatureClusters
 from helpers.geometry.circles.irreducibility import best_score, bins_for, plane_scores
 from helpers.nulls import benjamini_hochberg, gaussian_rows, shuffled_columns
 from helpers.nulls.permutation import TIE_TOLERANCE
+from helpers.progress import shown_when_long
 
 NULLS = ("own directions", "own firing", "Gaussian")  # the one that is hardest to beat comes first
 STOP_HITS = 3
@@ -189,7 +190,8 @@ def find_candidates(
         return points if isinstance(points, str) else _score_cluster(points, small[ids], n_runs, seed)
 
     with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
-        outcomes = list(pool.map(scored, small))
+        scores = pool.map(scored, small)
+        outcomes = list(shown_when_long(scores, total=len(small), description="Scoring clusters", unit="clusters"))
     found = [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
     return CandidateList(
         tuple(_ranked(found)), outcomes.count(_TOO_FEW), len(distinct) - len(small), outcomes.count(_FLAT)

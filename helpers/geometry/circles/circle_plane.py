@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
+from helpers.array_file import ArrayFile
 from helpers.geometry.circles.word_order import checked_words
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("the plane of a circle", remedy="run 11_multidimensional_features again")
 PlaneKind = Literal["principal", "order"]
 
 
@@ -76,9 +75,7 @@ class CirclePlane:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file, format_version=np.int64(FORMAT_VERSION), directions=self.directions, centre=self.centre,
+        _FILE.write(path, directions=self.directions, centre=self.centre,
                 places=self.places, words=np.array(self.words), hook_name=np.array(self.hook_name),
                 kind=np.array(self.kind),
             )  # fmt: skip
@@ -90,19 +87,10 @@ class CirclePlane:
         Raises:
             ValueError: no such file, not the plane of a circle, or a newer format.
         """
-        path = Path(path)
-        remedy = "run 11_multidimensional_features again"
-        if not path.is_file():
-            raise ValueError(f"expected the plane of a circle in {path}, found no such file; {remedy}")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                words = tuple(str(word) for word in content["words"])
-                arrays = {name: content[name] for name in ("directions", "centre", "places")}
-                return cls(**arrays, words=words, hook_name=str(content["hook_name"]), kind=str(content["kind"]))
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as the plane of a circle ({error}); {remedy}") from error
+        with _FILE.read(path) as content:
+            words = tuple(str(word) for word in content["words"])
+            arrays = {name: content[name] for name in ("directions", "centre", "places")}
+            return cls(**arrays, words=words, hook_name=str(content["hook_name"]), kind=str(content["kind"]))
 
 
 def circle_plane(

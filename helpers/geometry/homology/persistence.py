@@ -13,19 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Int64
 from ripser import ripser
 
+from helpers.array_file import ArrayFile
 from helpers.geometry.homology.cost import Cost, check_cost, check_size, estimate_cost, estimate_voids
 from helpers.geometry.homology.landmarks import CHOICES, Choice, Landmarks, landmarks_of
 from helpers.geometry.homology.rips_loops import rips_bars
 from helpers.geometry.homology.rows import METRICS, Metric, as_points
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("persistent homology", remedy="run 10_persistent_homology again")
 #: What a bar of each dimension is.
 KINDS = ("components", "loops", "voids")
 
@@ -97,8 +96,7 @@ class Persistence:
         flat |= {"edges": self.edges, "ids": mark.ids, "distances": self.distances, "radius": np.float64(mark.radius)}
         flat["counts"] = np.array([mark.n_rows, cost.n_triangles, cost.n_bytes], dtype=np.int64)
         flat["words"] = np.array([mark.choice, mark.metric])
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(file, format_version=np.int64(FORMAT_VERSION), **flat)
+        _FILE.write(path, **flat)
 
     @classmethod
     def load(cls, path: str | Path) -> Persistence:
@@ -107,23 +105,11 @@ class Persistence:
         Raises:
             ValueError: no such file, not a file of bars, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(
-                f"expected persistent homology in {path}, found no such file; run 10_persistent_homology again"
-            )
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                return cls._read(content)
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile, StopIteration) as error:
-            raise ValueError(
-                f"{path} cannot be read as persistent homology ({error}); run 10_persistent_homology again"
-            ) from error
+        with _FILE.read(path) as content:
+            return cls._read(content)
 
     @classmethod
     def _read(cls, content: Any) -> Persistence:
-        if int(content["format_version"]) > FORMAT_VERSION:
-            raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
         diagrams = tuple(content[f"diagram_{dim}"] for dim in range(3) if f"diagram_{dim}" in content)
         choice, metric = (str(word) for word in content["words"])
         n_rows, *simplices = (int(count) for count in content["counts"])

@@ -26,7 +26,8 @@ from jaxtyping import Float
 from helpers.geometry.family_tests import Scale
 from helpers.geometry.homology.persistence import Persistence, persistence
 from helpers.nulls import GaussianSource
-from helpers.nulls.permutation import PermutationResult, shown_when_long, summarise
+from helpers.nulls.permutation import PermutationResult, summarise
+from helpers.progress import shown_when_long
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse
 from jaxtyping import Float64, Int64
 
+from helpers.array_file import ArrayFile
 from helpers.geometry.mapper.nerve import Nerve, component_labels, n_loops, nerve_of
-from helpers.storage import atomic_file
 
-FORMAT_VERSION = 1
+_FILE = ArrayFile("a Mapper graph", remedy="run 09_mapper again")
 #: Statistic -> what it counts.
 STATISTICS = {
     "components": "parts of the graph that are not tied to each other",
@@ -165,16 +164,14 @@ class MapperGraph:
 
     def save(self, path: str | Path) -> None:
         """Write one .npz file, atomically."""
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(
-                file,
-                format_version=np.int64(FORMAT_VERSION),
-                members=self.members,
-                ends=self.ends,
-                lens=self.lens,
-                reach=self.reach,
-                settings=np.array(json.dumps(self.settings, allow_nan=False)),
-            )
+        _FILE.write(
+            path,
+            members=self.members,
+            ends=self.ends,
+            lens=self.lens,
+            reach=self.reach,
+            settings=np.array(json.dumps(self.settings, allow_nan=False)),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> MapperGraph:
@@ -183,14 +180,6 @@ class MapperGraph:
         Raises:
             ValueError: no such file, not a Mapper graph, or a newer format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"expected a Mapper graph in {path}, found no such file; run 09_mapper again")
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                if int(content["format_version"]) > FORMAT_VERSION:
-                    raise ValueError(f"format {int(content['format_version'])} is newer than {FORMAT_VERSION}")
-                arrays = {name: content[name] for name in ("members", "ends", "lens", "reach")}
-                return cls(**arrays, settings=json.loads(str(content["settings"])))
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read as a Mapper graph ({error}); run 09_mapper again") from error
+        with _FILE.read(path) as content:
+            arrays = {name: content[name] for name in ("members", "ends", "lens", "reach")}
+            return cls(**arrays, settings=json.loads(str(content["settings"])))
