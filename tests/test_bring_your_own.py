@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 from tests.clones import ROOT, fresh_clone
 
 PAGE = (ROOT / "params" / "bring_your_own.md").read_text(encoding="utf-8")

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 import torch
-from sae_lens import SAE
 
 from helpers.activations.batches import dense_array, sparse_array
 from helpers.activations.topk_rows import takes_tiles, topk_rows
 from helpers.devices import run_in_halves
 from helpers.transfers import HostCopy
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
 
 # Values encoded at once. On a CPU 8 MiB of float32 stay in the allocator and near the cache (40 % faster than 64 MiB).
 ENCODED_VALUES = {"cpu": 1 << 21, "cuda": 1 << 26}

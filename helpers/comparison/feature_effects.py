@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int64
 from scipy.stats import rankdata
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.comparison import steering_transfer as across
 from helpers.comparison.steering_transfer import TransferPair, TransferSide
@@ -26,6 +25,9 @@ from helpers.steering.effects import (
 from helpers.steering.effects.attribution import Ranking
 from helpers.steering.scores import SteeringTask, TaskPrompt
 from helpers.steering.transfer import chosen_strength
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 RANKINGS: tuple[Ranking, ...] = ("attribution", "activation")
 LOWEST = "blocks.0.hook_resid_post"

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any, Protocol
 
 from helpers.activations import ActivationStore, share_rows
 from helpers.corpus import Corpus, TokenBatch, load_tokenizer, open_corpus, tokenizer_fingerprint
@@ -21,6 +19,9 @@ from helpers.models import ModelReference
 from helpers.params import SaveActivationsParams
 from helpers.storage import read_json, write_json
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 #: What a run of 04_match_features leaves if its sides were aligned: a folder with all that `MatchedSides` has.
 UNITS = "units"
 _REPORT, _TOKENS, _TOKENIZER = "alignment.json", "tokens", "tokenizer"
@@ -28,7 +29,7 @@ SIDES = ("a", "b")
 
 
 class Result(Protocol):
-    """What an earlier notebook left (helpers.reports.results.StageResult)."""
+    """What an earlier notebook left (helpers.results.StageResult)."""
 
     @property
     def params(self) -> Mapping[str, Any]: ...  # pragma: no cover

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
-from transformers import PreTrainedTokenizerBase
 
 from helpers.activations import ActivationStore
 from helpers.comparison.matched_sides import UNITS, Read, load_matched_stores
@@ -48,6 +47,10 @@ from helpers.steering.transfer import (
     score_transfer,
     shuffled_maps,
 )
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedTokenizerBase
 
 ENCODED, PURSUED = "matched features, encoded", "matched features, pursued"
 DECODER, RIDGE, PROCRUSTES = "decoder rows", "ridge map", "Procrustes map"

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.features import ConceptGroup, WordTable
 from helpers.models import split_batch, stream_activations
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Position = Literal["first", "word", "before"]
 POSITIONS: dict[Position, str] = {

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus.documents import Corpus, Document
 from helpers.corpus.token_batch import TokenBatch
 from helpers.corpus.tokenizing import Sequencer
 from helpers.corpus.word_spans import comparable, sentence_spans, word_spans
 from helpers.progress import progress_bar
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 UNITS = ("sentence", "document")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import Probe, StoryWorld
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 #: What a model must know before its features are worth comparing: the order of days, months and numbers, and agreement.
 CORE_PROBE_KINDS = ("weekday", "month", "count_up", "count_down", "pronoun")

@@ -10,8 +10,6 @@ from typing import Any
 
 import pyarrow
 import pyarrow.parquet
-from datasets import load_dataset
-from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from requests import RequestException
 
@@ -104,6 +102,9 @@ class HubCorpus:
                 yield Document(index, text)
 
     def _rows(self, start: int) -> Any:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetNotFoundError
+
         try:
             dataset = load_dataset(
                 self.dataset_name, self.config, split=self.split, revision=self.revision, streaming=True

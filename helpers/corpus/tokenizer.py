@@ -11,13 +11,16 @@ import hashlib
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from helpers.corpus.documents import Corpus
 from helpers.corpus.story_world import StoryWorld
 from helpers.hub import hub_reason
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 BOS, PAD, UNK = "<|bos|>", "<|pad|>", "<|unk|>"
 #: What `tokenizer_for` takes for "train one on this corpus".
@@ -104,6 +107,8 @@ def tokenizer_for(
 
 
 def _with_special_tokens(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
@@ -123,6 +128,8 @@ def load_tokenizer(
     Raises:
         ValueError: there is none under that name or revision, or an empty one; it is gated; the Hub cannot be reached.
     """
+    from transformers import AutoTokenizer
+
     name = str(name_or_path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
@@ -139,7 +146,7 @@ def load_tokenizer(
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """Hex SHA-256 over vocabulary, special tokens and the whole tokenizer pipeline: equal means same ids for any text."""
     digest = hashlib.sha256()
-    if isinstance(tokenizer, PreTrainedTokenizerFast) or hasattr(tokenizer, "backend_tokenizer"):
+    if hasattr(tokenizer, "backend_tokenizer"):
         backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         backend.no_padding()  # set by calls, not part of what the tokenizer is
         backend.no_truncation()

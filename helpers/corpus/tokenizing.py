@@ -10,14 +10,17 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus.documents import Corpus, Document
 from helpers.corpus.token_batch import TokenBatch
 from helpers.corpus.tokenizer import masked_token_ids, start_token_id, tokenizer_fingerprint
 from helpers.progress import progress_bar
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _DOCUMENTS_AT_ONCE = 512
 

@@ -7,13 +7,16 @@ is what it covers, with a space before it where white space parts it from the un
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from helpers.corpus.alignment import AlignedRows, unit_token_ids
 from helpers.corpus.token_batch import TokenBatch
 from helpers.corpus.tokenizer import tokenizer_fingerprint, tokenizer_of_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
 import torch
-from sae_lens import SAE, LoggingConfig, TopKTrainingSAE, TopKTrainingSAEConfig
-from sae_lens.config import SAETrainerConfig
-from sae_lens.saes.sae import TrainingSAE
-from sae_lens.training.sae_trainer import SAETrainer
 from torch import Tensor
 
 from helpers.progress import progress_bar
 from helpers.saes.train import DECAY_SHARE, WARM_UP_SHARE
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
+    from sae_lens.saes.sae import TrainingSAE
+    from sae_lens.training.sae_trainer import SAETrainer
 
 ENCODE_ROWS = 8192
 
@@ -111,6 +113,10 @@ def _checked(activations: np.ndarray, *, batch_size: int, d_sae: int, k: int) ->
 def _trainer(
     rows: Tensor, d_sae: int, k: int, n_steps: int, batch_size: int, learning_rate: float, seed: int
 ) -> SAETrainer:
+    from sae_lens import LoggingConfig, TopKTrainingSAE, TopKTrainingSAEConfig
+    from sae_lens.config import SAETrainerConfig
+    from sae_lens.training.sae_trainer import SAETrainer
+
     torch.manual_seed(seed)
     d_in = rows.shape[1]
     scale = math.sqrt(d_in) / rows.norm(dim=1).mean().item()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
-from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from helpers.params import LanguageModelParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 _MLP_FACTOR = 4
 # Narrow models start better from larger weights than the usual 0.02.
@@ -25,6 +27,8 @@ def new_model(params: LanguageModelParams, *, tokenizer: Tokenizer) -> PreTraine
 
 
 def _gpt_neox(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedModel:
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
     config = GPTNeoXConfig(
         vocab_size=len(tokenizer),
         hidden_size=params.d_model,
@@ -43,6 +47,8 @@ def _gpt_neox(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedMo
 
 
 def _gpt2(params: LanguageModelParams, tokenizer: Tokenizer) -> PreTrainedModel:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=params.d_model,

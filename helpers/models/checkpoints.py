@@ -11,14 +11,16 @@ import logging
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel
 
 from helpers.params import LanguageModelParams
 from helpers.storage import atomic_folder, read_json, sha256_file, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _WEIGHTS, _STATE, _MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
 _RECIPE_CODE = ("corpus/*.py", "models/*.py", "../params/data/story_world.yaml")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.models.loading import quiet_transformers
 from helpers.models.reference import ModelReference
@@ -24,6 +23,8 @@ def save_reinitialised(reference: ModelReference, *, folder: str | Path, seed: i
     Source:
         Random-weight controls for SAEs: Heap et al. 2025, arXiv:2501.17727.
     """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     config = AutoConfig.from_pretrained(reference.name_or_path, revision=reference.revision)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

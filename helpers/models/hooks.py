@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import TYPE_CHECKING
 
 import torch
-from transformer_lens.model_bridge import TransformerBridge
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _LAYER = re.compile(r"^(?:blocks|transformer\.h|gpt_neox\.layers|model\.layers)\.(\d+)\.")
 _N_SUGGESTIONS = 4

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformer_lens.model_bridge import TransformerBridge
-from transformers.utils import logging as transformers_logging
 
 from helpers.corpus import load_tokenizer
 from helpers.devices import resolve_device
 from helpers.hub import hub_reason, require_safetensors
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,6 +46,8 @@ def load_model(
         ValueError: no such model, no access, no network, no such revision, weights that are not safetensors, or an
             architecture that TransformerLens does not know.
     """
+    from transformer_lens.model_bridge import TransformerBridge
+
     name = str(name_or_path)
     if isinstance(device, str):
         device = resolve_device(device)
@@ -79,6 +82,8 @@ def load_model(
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Without transformers' own bars for weights that load or save in a moment."""
+    from transformers.utils import logging as transformers_logging
+
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformer_lens.model_bridge import TransformerBridge
-from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus import Probe, TokenBatch
 from helpers.models.measures import next_token_loss, probe_accuracies
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def reinitialise(model: TransformerBridge, *, seed: int) -> TransformerBridge:
     Source:
         Random-weight controls for SAEs: Heap et al. 2025, arXiv:2501.17727.
     """
+    from transformer_lens.model_bridge import TransformerBridge
+
     original = model.original_model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

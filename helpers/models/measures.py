@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
-from transformer_lens.model_bridge import TransformerBridge
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from helpers.corpus import Probe, TokenBatch
 from helpers.corpus.tokenizer import continuation_ids, start_token_id
 from helpers.models.streaming import batch_input_ids, split_batch
 
-Model = TransformerBridge | PreTrainedModel
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    Model = TransformerBridge | PreTrainedModel
+
 _PROBES_AT_ONCE = 64
 
 
@@ -85,9 +88,15 @@ def probe_accuracies(
 
 def model_logits(model: Model, input_ids: torch.Tensor) -> torch.Tensor:
     """Next-token logits of a hooked or a plain Hugging Face model, (n_sequences, context_size, d_vocab)."""
-    if isinstance(model, TransformerBridge):
+    if _is_hooked(model):
         return model(input_ids, return_type="logits", prepend_bos=False)
     return model(input_ids=input_ids).logits
+
+
+def _is_hooked(model: Model) -> TypeGuard[TransformerBridge]:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    return isinstance(model, TransformerBridge)
 
 
 def _is_chosen(rows: torch.Tensor, answer: list[int], options: Sequence[list[int]], among_alternatives: bool) -> bool:
@@ -131,7 +140,7 @@ def _answer_logits(
 
 def _context_size(model: Model) -> int:
     """Positions that the model has; a longer prompt loses its beginning."""
-    config: Any = model.original_model.config if isinstance(model, TransformerBridge) else model.config
+    config: Any = model.original_model.config if _is_hooked(model) else model.config
     return int(config.max_position_embeddings)
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.devices import run_in_halves
 from helpers.models.hooks import hook_layer, require_hook
 from helpers.transfers import to_device
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 def stream_activations(

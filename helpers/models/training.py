@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from helpers.corpus import Corpus, TokenBatch, probes_of, stream_sequences, tokenizer_fingerprint
 from helpers.devices import resolve_device
@@ -27,6 +27,9 @@ from helpers.models.measures import probe_accuracies
 from helpers.params import LanguageModelParams
 from helpers.progress import progress_bar
 from helpers.storage import atomic_folder, read_json, remove_folder, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HISTORY_FILE = "training_history.json"
 RECIPE_FILE = "training_recipe.json"

@@ -26,8 +26,8 @@ from helpers.reports.html import (
     read_notebook,
     stylesheet,
 )
-from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
 from helpers.reports.sections import sections, warnings_of
+from helpers.results import FAILURE_FILE, RESULTS_FILE
 from helpers.storage import atomic_folder, read_json
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,13 @@ layer norm takes away again, cost nearly all of the variance and none of the pre
 
 from __future__ import annotations
 
-from transformer_lens.model_bridge import TransformerBridge
+from typing import TYPE_CHECKING
 
 from helpers.corpus import TokenBatch
 from helpers.saes.measure import SaeMeasurement, loss_with_mean
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 def accept_sae(

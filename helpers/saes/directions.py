@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sae_lens import SAE
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
 
 
 def feature_directions(

@@ -11,19 +11,18 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from huggingface_hub.errors import HFValidationError
-from sae_lens import SAE
-from sae_lens.constants import SAE_CFG_FILENAME, SAE_WEIGHTS_FILENAME
-from sae_lens.loading.pretrained_sae_loaders import get_conversion_loader_name
-from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
 from helpers.hub import PICKLES, hub_reason, no_pickles
 from helpers.params import TrainSaeParams
 from helpers.saes import sparsify
 from helpers.storage import project_path, read_json, write_json
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
 
 #: SAELens's readers of releases that open safetensors, or NumPy archives without pickles; its others open pickles.
 SAFE_READERS = frozenset(
@@ -153,6 +152,9 @@ def shared_demand(saes: Mapping[str, LoadedSae], demand: Literal["prepend_bos", 
 
 
 def _from_folder(reference: SaeReference, device: str) -> SAE:
+    from sae_lens import SAE
+    from sae_lens.constants import SAE_CFG_FILENAME, SAE_WEIGHTS_FILENAME
+
     folder = Path(reference.folder)
     if (folder / sparsify.CONFIG_FILE).is_file() and (folder / sparsify.WEIGHTS_FILE).is_file():
         return sparsify.load_sparsify(folder, device=device)
@@ -176,6 +178,10 @@ def _from_sparsify(reference: SaeReference, device: str) -> SAE:
 
 
 def _from_release(reference: SaeReference, device: str) -> SAE:
+    from sae_lens import SAE
+    from sae_lens.loading.pretrained_sae_loaders import get_conversion_loader_name
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
     directory = get_pretrained_saes_directory()
     if reference.release in directory:
         _require_known_id(reference, directory[reference.release].saes_map)

@@ -11,16 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sae_lens import SAE
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.models import kept_rows, next_token_loss, require_hook, split_batch, stream_activations
 from helpers.progress import progress_bar
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,19 @@ beside it, because the identity has no geometry.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sae_lens import StandardSAE, StandardSAEConfig
-from sae_lens.saes.sae import SAEMetadata
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import hook_layer, hook_width, require_hook
 from helpers.saes.directions import feature_directions
 from helpers.saes.load import SaeReference, load_sae
 from helpers.storage import atomic_folder
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 NEURON_HOOK = "mlp.hook_post"
 DIRECTIONS_FILE = "directions.npy"
@@ -47,6 +48,9 @@ def save_neurons(model: TransformerBridge, *, hook_name: str, folder: str | Path
     Raises:
         ValueError: `hook_name` is not the hook of an MLP's neurons.
     """
+    from sae_lens import StandardSAE, StandardSAEConfig
+    from sae_lens.saes.sae import SAEMetadata
+
     _require_neurons(model, hook_name)
     width = hook_width(model, hook_name)
     metadata = SAEMetadata(hook_name=hook_name, prepend_bos=True)

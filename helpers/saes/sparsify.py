@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub import hf_hub_download
-from sae_lens import SAE
 from safetensors.torch import load_file
 
 from helpers.storage import read_json
+
+if TYPE_CHECKING:
+    from sae_lens import SAE
 
 CONFIG_FILE, WEIGHTS_FILE = "cfg.json", "sae.safetensors"
 _HOOKPOINT = re.compile(r"(?:.*\.)?(?:layers|h)\.(\d+)(?:\.(mlp|attention|attn|self_attn))?")
@@ -62,6 +64,8 @@ def load_sparsify(folder: str | Path, *, device: torch.device | str = "cpu") -> 
     Raises:
         ValueError: settings that SAELens's TopK SAE cannot express, or weights that do not fit the settings.
     """
+    from sae_lens import SAE
+
     return SAE.load_from_disk(folder, device=str(device), converter=_convert)
 
 

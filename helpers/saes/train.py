@@ -20,25 +20,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-import wandb
-from sae_lens import (
-    LoggingConfig,
-    StandardTrainingSAE,
-    StandardTrainingSAEConfig,
-    TopKTrainingSAE,
-    TopKTrainingSAEConfig,
-)
-from sae_lens.config import SAETrainerConfig
-from sae_lens.saes.sae import SAEMetadata, TrainingSAE
-from sae_lens.training.sae_trainer import SAETrainer
 from torch import Tensor
 
 from helpers.params import TrainSaeParams
 from helpers.progress import progress_bar
 from helpers.saes.activation_batches import ActivationBatches
 from helpers.storage import atomic_folder, read_json, remove_folder, write_json
+
+if TYPE_CHECKING:
+    from sae_lens.saes.sae import TrainingSAE
+    from sae_lens.training.sae_trainer import SAETrainer
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +96,10 @@ def train_sae(
 def _trainer(
     params: TrainSaeParams, first_rows: Tensor, batches: ActivationBatches, model_name: str, device: torch.device
 ) -> SAETrainer:
+    from sae_lens import LoggingConfig
+    from sae_lens.config import SAETrainerConfig
+    from sae_lens.training.sae_trainer import SAETrainer
+
     torch.manual_seed(params.seed)
     d_in = first_rows.shape[1]
     scale = math.sqrt(d_in) / first_rows.norm(dim=1).mean().item()
@@ -128,6 +126,9 @@ def _trainer(
 def _new_sae(
     params: TrainSaeParams, d_in: int, batches: ActivationBatches, model_name: str, device: torch.device
 ) -> TrainingSAE:
+    from sae_lens import StandardTrainingSAE, StandardTrainingSAEConfig, TopKTrainingSAE, TopKTrainingSAEConfig
+    from sae_lens.saes.sae import SAEMetadata
+
     metadata = SAEMetadata(
         model_name=model_name,
         hook_name=params.hook_name,
@@ -167,6 +168,8 @@ def _fit(
     checkpoint: Path,
     identity: str,
 ) -> None:
+    import wandb
+
     total = trainer.cfg.total_training_samples
     n_steps = total // params.batch_size
     record_every = max(1, n_steps // N_HISTORY_POINTS)
@@ -265,6 +268,8 @@ def _wandb_run(params: TrainSaeParams) -> Iterator[None]:
     if not params.log_to_wandb:
         yield
         return
+    import wandb
+
     wandb.init(project=params.wandb_project, name=f"{params.study}-{params.run}", config=params.model_dump(mode="json"))
     try:
         yield

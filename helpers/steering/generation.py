@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.steering.forward import attention_options, last_logits
 from helpers.steering.hooking import Share, as_setting, require_finite, setting_part, steered_rows
 from helpers.steering.interventions import Intervention
 from helpers.steering.prompts import Prompts, repeated_prompts, require_fits
 from helpers.steering.running import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 @torch.no_grad()

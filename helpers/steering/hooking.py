@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import require_hook
 from helpers.steering.interventions import Intervention
 from helpers.steering.prompts import Prompts, require_fits, steered_columns
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 #: Interventions that are made together; none of them is the plain model.
 Setting = tuple[Intervention, ...]

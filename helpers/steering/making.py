@@ -7,17 +7,19 @@ Sources: difference of means, e.g. Marks and Tegmark 2023 (arXiv:2310.06824); co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.saes import LoadedSae
 from helpers.steering.feature_edits import decoder_rows, require_plain_sae
 from helpers.steering.measuring import Token, mean_residual_norm, prompt_states
 from helpers.steering.prompts import Prompts
 from helpers.steering.vectors import SteeringVector
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Summary = Literal["mean", "main_direction"]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.models import split_batch, stream_activations
 from helpers.steering.prompts import Prompts, require_fits
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Token = Literal["last", "mean"]
 _BATCH_SIZE = 64

@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import hook_layer
 from helpers.steering.forward import last_logits
 from helpers.steering.hooking import require_finite
 from helpers.steering.prompts import Prompts
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 # Kernels of another batch size round differently: a few units in the last place of the model's dtype, about 1e-6 of the
 # largest logit in float32. What is wrong is off by far more.

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import require_hook
 from helpers.progress import progress_bar
@@ -20,6 +20,9 @@ from helpers.steering.hooking import Setting, Share, as_setting, require_finite,
 from helpers.steering.interventions import Intervention
 from helpers.steering.prefix import Prefix, recorded_prefix, start_block, starting_from
 from helpers.steering.prompts import Prompts, repeated_prompts, require_fits
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 BATCH_SIZE = 256
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.steering.effects.row_edits import AddRows, prompt_parts
 from helpers.steering.hooking import Setting
 from helpers.steering.prompts import Prompts, steered_columns
 from helpers.steering.running import BATCH_SIZE, steered_parts
 from helpers.steering.word_sums import Word, estimable_cells, fit_word_sums, shuffled_places
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Start = Literal["own domain", "other domains"]
 

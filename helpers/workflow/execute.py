@@ -14,7 +14,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from helpers.progress import PROGRESS_FILE_VARIABLE
-from helpers.reports.results import FAILURE_FILE, RESULTS_FILE
+from helpers.results import FAILURE_FILE, RESULTS_FILE
 from helpers.storage import read_json
 from helpers.workflow.failures import StageFailure
 from helpers.workflow.locks import exclusive

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.reports.results import FAILURE_FILE
+from helpers.results import FAILURE_FILE
 from helpers.storage import read_json, write_json
 from helpers.workflow.stages import StageRun
 

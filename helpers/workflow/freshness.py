@@ -15,7 +15,7 @@ from typing import Any
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS
 from helpers.params.study import Study
-from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, StageResult
+from helpers.results import FAILURE_FILE, RESULTS_FILE, StageResult
 from helpers.storage import read_json, write_json
 from helpers.workflow.sources import NOTEBOOK, PARAMETERS, counted_parameters, stage_sources
 from helpers.workflow.stage import result_hash, set_aside

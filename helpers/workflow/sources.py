@@ -32,7 +32,7 @@ NOT_COUNTED = (
     "helpers.workflow",
     "helpers.reports.html",
     "helpers.reports.index",
-    "helpers.reports.results",
+    "helpers.results",
 )
 ALWAYS_COUNTED = ("helpers.workflow.session",)
 DATA_FOLDER = "params/data"

@@ -26,7 +26,7 @@ import numpy as np
 from helpers.devices import resolve_device
 from helpers.params.notebooks import NotebookParams
 from helpers.params.registry import NOTEBOOKS, members_named
-from helpers.reports.results import FAILURE_FILE, RESULTS_FILE, Metric, StageResult
+from helpers.results import FAILURE_FILE, RESULTS_FILE, Metric, StageResult
 from helpers.storage import atomic_file, clear_leftovers, sha256_file
 from helpers.workflow import session
 from helpers.workflow.locks import acquire

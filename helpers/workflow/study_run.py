@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from helpers.params.study import Study
-from helpers.reports.results import RESULTS_FILE, StageResult
+from helpers.results import RESULTS_FILE, StageResult
 from helpers.storage import read_json, sha256_file, write_json
 from helpers.workflow.failures import StageFailure, read_failure
 from helpers.workflow.freshness import PLAN_FILE, StageStatus, prepare, results_folder, study_status, wanted_runs
@@ -93,7 +93,9 @@ def run_study(
 
 def make_report(folder: Path) -> Path:
     """Render every executed notebook of the plan beside it, build runs/<study>/report, record what it was made from."""
-    from helpers.reports import build_report, render_notebook  # late: only the report needs them
+    # late: only the report needs them
+    from helpers.reports.html import render_notebook
+    from helpers.reports.index import build_report
 
     plan = read_json(folder / PLAN_FILE)
     expected = [(stage, run) for stage, run in (name.split("/", 1) for name in plan["stage_runs"])]

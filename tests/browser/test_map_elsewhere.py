@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.reports import build_report
+from helpers.reports.index import build_report
 from helpers.reports.linked_map import LinkedMap, embedded_map, save_linked_map
 from tests.browser.chromium import IN_BROWSER
 from tests.browser.map_page import MapPage

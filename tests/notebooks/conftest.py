@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers.params import Study, load_study
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 from helpers.saes import SaeReference
 from tests.conftest import ROOT
 from tests.presets.facts import PRESETS, dictionaries, preset

@@ -9,8 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.reports import PageLink, render_notebook
-from helpers.reports.html import notebook_failure, without_progress, wrap_tables
+from helpers.reports.html import PageLink, notebook_failure, render_notebook, without_progress, wrap_tables
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

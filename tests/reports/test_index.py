@@ -13,8 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.reports import build_report
-from helpers.reports.index import duration
+from helpers.reports.index import build_report, duration
 
 PNG = bytes.fromhex("89504e470d0a1a0a")
 

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.reports import PageLink, render_notebook
+from helpers.reports.html import PageLink, render_notebook
 from helpers.reports.style import new_figure, styled
 from helpers.reports.tables import PairRow, examples_table, pairs_table, table, text_block
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from helpers.activations import ActivationStore
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 from tests.workflow.faults import KilledStudy, contents
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 
 
 def result(**changes) -> StageResult:

@@ -22,7 +22,7 @@ from helpers.params import (
     SaveActivationsParams,
     TrainSaeParams,
 )
-from helpers.reports.results import StageResult
+from helpers.results import StageResult
 from helpers.storage import sha256_file
 from helpers.workflow import session, start_stage
 from helpers.workflow.stages import PROJECT_ROOT

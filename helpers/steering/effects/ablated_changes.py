@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.saes import LoadedSae
 from helpers.steering.effects.row_edits import AddRows
@@ -19,6 +18,9 @@ from helpers.steering.feature_edits import decoder_rows
 from helpers.steering.hooking import Share, require_finite, steered_rows
 from helpers.steering.prefix import Prefix, recorded_prefix, start_block, starting_from
 from helpers.steering.prompts import Prompts, repeated_prompts
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Scale = Literal["probability", "log_probability"]
 _LOGIT_ENTRIES = 1 << 25  # of one forward pass: 128 MiB

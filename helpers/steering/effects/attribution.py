@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.stats import spearmanr
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import require_hook
 from helpers.saes import LoadedSae
@@ -29,6 +28,9 @@ from helpers.steering.forward import last_logits
 from helpers.steering.hooking import require_finite
 from helpers.steering.prompts import At, Prompts, require_fits, steered_columns
 from helpers.steering.running import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Ranking = Literal["attribution", "activation"]
 _KIND = "table of feature effects"

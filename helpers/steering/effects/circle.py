@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import require_hook
 from helpers.steering.effects.row_edits import AddRows, prompt_parts, recorded_rows
@@ -22,6 +22,9 @@ from helpers.steering.effects.saving import load_result, save_result
 from helpers.steering.hooking import Setting
 from helpers.steering.prompts import At, Prompts, steered_columns
 from helpers.steering.running import BATCH_SIZE, steered_parts
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _KIND = "movement along a circle"
 _ORTHONORMAL = 1e-6

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import hook_layer, require_hook
 from helpers.saes import LoadedSae
@@ -26,6 +26,9 @@ from helpers.steering.hooking import Setting, as_setting
 from helpers.steering.interventions import Intervention
 from helpers.steering.prompts import At, Prompts, steered_columns
 from helpers.steering.running import BATCH_SIZE, SteeredPart, steered_parts
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _KIND = "downstream effect"
 _FEATURE_ENTRIES = 1 << 24  # rows x features encoded at once: 64 MiB

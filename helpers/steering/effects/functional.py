@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.matching import FeaturePairs
 from helpers.models import require_hook
@@ -24,6 +24,9 @@ from helpers.steering.effects.saving import load_result, save_result
 from helpers.steering.feature_edits import require_plain_sae
 from helpers.steering.prompts import Prompts, require_fits
 from helpers.steering.running import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _KIND = "table of functional similarities"
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import hook_layer, require_hook
 from helpers.saes import LoadedSae
@@ -30,6 +29,9 @@ from helpers.steering.hooking import Setting, as_setting
 from helpers.steering.interventions import Intervention
 from helpers.steering.prompts import Prompts
 from helpers.steering.running import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _KIND = "table of restored features"
 _NO_EFFECT = 1e-4  # change of the answers, in logits: rounding of float32 through a model is about a tenth of it

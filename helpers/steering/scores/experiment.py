@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
-from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus import TokenBatch
 from helpers.saes import LoadedSae
@@ -34,6 +33,10 @@ from helpers.steering.scores.choice import Choice, Score, best_trial, score_choi
 from helpers.steering.scores.questions import Questions, encode_questions
 from helpers.steering.scores.sweep import Sweep, run_sweep
 from helpers.steering.scores.tables import Part, SteeringTask, SteeringTasks
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)

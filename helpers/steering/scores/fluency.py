@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.steering.forward import attention_options
 from helpers.steering.generation import generate
 from helpers.steering.interventions import Intervention
 from helpers.steering.prompts import Prompts, require_fits
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _BATCH_SIZE = 256
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-from transformers import PreTrainedTokenizerBase
 
 from helpers.corpus.tokenizer import continuation_ids
 from helpers.steering.prompts import Prompts, encode_prompts
 from helpers.steering.scores.tables import TaskPrompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 NO_TOKEN = -1
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.array_file import ArrayFile
 from helpers.models import hook_layer
@@ -16,6 +16,9 @@ from helpers.steering.interventions import Intervention
 from helpers.steering.running import steered_parts
 from helpers.steering.scores.arms import Trial
 from helpers.steering.scores.questions import NO_TOKEN, Questions
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _FILE = ArrayFile("a sweep", remedy="run 13_steering again")
 BATCH_SIZE = 1024  # rows of a few tokens: a quarter of the time of 256

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.matching import FeaturePairs
 from helpers.nulls import frequency_matched_draw, random_draw
@@ -23,6 +23,9 @@ from helpers.steering.prompts import Prompts
 from helpers.steering.running import steered_parts
 from helpers.steering.transfer.partners import partners_of
 from helpers.steering.transfer.shares import Measure, TransferScores
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 LEAD: Measure = "answer_lead"
 PARTNERS = "partners"

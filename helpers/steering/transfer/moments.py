@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.corpus import TokenBatch
 from helpers.models import split_batch, stream_activations
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _BATCH_SIZE = 64
 

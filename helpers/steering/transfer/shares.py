@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.array_file import ArrayFile
 from helpers.steering.transfer.shifts import AnswerShift, ShiftEffects, shift_effects
 from helpers.steering.vectors import SteeringVector
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 _FILE = ArrayFile("transfer scores", remedy="run 14_steering_transfer again")
 Measure = Literal["success", "logit_difference", "added", "answer_lead"]

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from transformer_lens.model_bridge import TransformerBridge
 
 from helpers.models import hook_width
 from helpers.steering.interventions import Intervention, add
 from helpers.steering.prompts import Prompts
 from helpers.steering.running import steered_parts
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 @dataclass(frozen=True, eq=False)
