@@ -3,7 +3,8 @@
 The forward pass stops at the deepest hook that is needed. Masked positions (padding, BOS, special tokens) are dropped
 before encoding. While the next batch is computed, a thread waits for the encoded rows of the last ones to arrive on the
 host, checks and writes them. Memory is bounded by a few batches of sequences, whatever the number of tokens; an
-interrupted collection goes on from its last complete batch.
+interrupted collection goes on from its last complete batch, and a store that is there already, of the same tokens, weights,
+settings and code, is kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from helpers.activations.background import background_writer
 from helpers.activations.store import ActivationStore
 from helpers.activations.writer import StoreWriter
+from helpers.code_fingerprint import code_fingerprint
 from helpers.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: What decides the values of a store, beside weights, tokens and settings.
+_CODE = ("activations/*.py", "models/*.py", "saes/*.py")
 SUSPICIOUS_DENSITY = 0.10  # real dictionaries: 0.1 to 0.3 %; 35 % once revealed the wrong SAE
 
 
@@ -134,7 +138,9 @@ def _check_width(name: str, sae: SAE, hook_name: str, width: int) -> None:
 
 
 def _source(model: Any, name: str, sae: SAE, hook_name: str, batch_size: int) -> dict[str, Any]:
-    """Notes on where the values come from; a resumption needs all of them to agree."""
+    """All that decides the values beside the tokens; a resumption, and keeping what is there, need it to agree."""
+    import torch
+
     return {
         "dictionary": name,
         "hook_name": hook_name,
@@ -142,17 +148,22 @@ def _source(model: Any, name: str, sae: SAE, hook_name: str, batch_size: int) ->
         "model_fingerprint": weights_fingerprint(model),
         "sae_architecture": str(sae.cfg.architecture()) if hasattr(sae.cfg, "architecture") else type(sae).__name__,
         "sae_fingerprint": weights_fingerprint(sae),
-        "batch_size": batch_size,  # float sums depend on it in the last digit
+        # float sums depend on these in the last digit
+        "batch_size": batch_size,
+        "device": sae.W_dec.device.type,
+        "n_threads": torch.get_num_threads(),
+        "code": code_fingerprint(*_CODE),
     }
 
 
 def weights_fingerprint(module: Any) -> str:
-    """SHA-256 over names, shapes and up to 4,096 evenly spaced values of every parameter; quick for any size."""
+    """SHA-256 over names, shapes and all values of every parameter; a gigabyte takes about a second."""
+    import torch
+
     digest = hashlib.sha256()
     for name, parameter in sorted(module.named_parameters()):
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
-        flat = parameter.detach().reshape(-1)
-        digest.update(flat[:: max(1, flat.numel() // 4096)].float().cpu().numpy().tobytes())
+        digest.update(parameter.detach().reshape(-1).view(torch.uint8).cpu().numpy())
     return digest.hexdigest()
 
 

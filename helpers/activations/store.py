@@ -73,8 +73,10 @@ class ActivationStore:
             dtype: "float16" or "float32".
             signed: allow negative feature activations.
             source: free notes (model, hook, dictionary); part of what must agree for a resumption.
-            resume: go on from the last complete batch of an interrupted writer with the same arguments; its
-                `n_tokens` says how many rows are there. Without it, and with other arguments, it starts anew.
+            resume: go on from the last complete batch of an interrupted writer with the same arguments, and keep a
+                finished, unaltered store with the same arguments as it is (`source` must then name all that decides its
+                values); the writer's `n_tokens` says how many rows are there. Without it, and with other arguments, it
+                starts anew.
         Raises:
             ValueError: an argument or a batch is wrong. OSError: the disk is full or read-only, in one sentence.
         """

@@ -18,7 +18,7 @@ import numpy as np
 
 from helpers.activations import manifest as layout
 from helpers.activations.batches import CsrRows, csr_rows, dense_rows
-from helpers.activations.manifest import Manifest, describe_files, library_versions
+from helpers.activations.manifest import Manifest, check_files, describe_files, library_versions, read_manifest
 from helpers.activations.moments import column_moments
 from helpers.activations.streams import ArrayStream
 from helpers.storage import read_json, replace_folder, write_json
@@ -66,7 +66,7 @@ class StoreWriter:
         self.nnz = 0
         self._streams: dict[str, ArrayStream] = {}
         with self._disk_errors():
-            if not (resume and self._reopen()):
+            if not (resume and (self._take_finished() or self._reopen())):
                 self._start()
 
     def append(self, batch: Any, *, token_ids: Any, documents: Any, positions: Any) -> None:
@@ -75,8 +75,11 @@ class StoreWriter:
         Shapes:
             batch: (n_rows, d_sae), dense array, tensor or SciPy sparse; token_ids, documents, positions: (n_rows,).
         Raises:
-            ValueError: shapes disagree, or values are not finite, negative, or too large for the stored type.
+            ValueError: shapes disagree, values are not finite, negative, or too large for the stored type, or the store
+                was finished before.
         """
+        if self.finished:
+            raise ValueError(f"{self.path} is finished and takes no more rows")
         label = str(self._identity["source"].get("hook_name", self.path.name))
         options = {"d_sae": self._identity["d_sae"], "dtype": self._identity["dtype"], "label": label}
         values: CsrRows | np.ndarray
@@ -90,11 +93,13 @@ class StoreWriter:
             self._write(values, row_arrays)
 
     def finish(self) -> None:
-        """Complete the files and rename the folder to its target.
+        """Complete the files and rename the folder to its target; nothing is left to do for one that was finished before.
 
         Raises:
             ValueError: nothing was appended.
         """
+        if self.finished:
+            return
         if self.n_tokens == 0:
             raise ValueError(f"no rows were appended to {self.path}; an empty activation store is not written")
         with self._disk_errors():
@@ -127,6 +132,20 @@ class StoreWriter:
         self._streams = {name: ArrayStream(self.partial / name, **options) for name, options in self._layout().items()}
         if layout.INDPTR_FILE in self._streams:
             self._streams[layout.INDPTR_FILE].append(np.zeros(1, dtype=np.int64))
+
+    def _take_finished(self) -> bool:
+        """Keep a whole and unaltered store of the same identity; False if there is none."""
+        try:
+            manifest = read_manifest(self.path)
+            if {key: getattr(manifest, key) for key in self._identity} != self._identity:
+                return False
+            check_files(self.path, manifest, verify=True)
+        except ValueError:
+            # None is there, or it is damaged: the rows are collected anew.
+            return False
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.n_tokens, self.nnz, self.finished = manifest.n_tokens, manifest.nnz, True
+        return True
 
     def _reopen(self) -> bool:
         """Continue an interrupted writer; False if there is none that fits."""

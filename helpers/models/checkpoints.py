@@ -9,13 +9,13 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from helpers.code_fingerprint import code_fingerprint
 from helpers.params import LanguageModelParams
 from helpers.storage import atomic_folder, read_json, sha256_file, write_json
 
@@ -45,20 +45,13 @@ class Progress:
 
 def training_recipe(params: LanguageModelParams, *, tokenizer_fingerprint: str, corpus_fingerprint: str) -> str:
     """Hex SHA-256 of all that decides the trained weights: parameters, tokenizer, corpus, code and library versions."""
-    package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for pattern in _RECIPE_CODE:
-        for path in sorted(package.glob(pattern)):
-            digest.update(path.read_bytes())
     parts = [
         params.model_dump(mode="json", exclude=_IRRELEVANT),
         tokenizer_fingerprint,
         corpus_fingerprint,
-        version("torch"),
-        version("transformers"),
+        code_fingerprint(*_RECIPE_CODE),
     ]
-    digest.update(json.dumps(parts, sort_keys=True).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def save_checkpoint(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from helpers.code_fingerprint import code_fingerprint
 from helpers.params import TrainSaeParams
 from helpers.progress import progress_bar
 from helpers.saes.activation_batches import ActivationBatches
@@ -67,7 +68,7 @@ def train_sae(
         params: architecture, width, tokens, rates; `params.source` must be "train".
         folder: `folder`/sae receives cfg.json and sae_weights.safetensors (loadable with `sae_lens.SAE.load_from_disk`);
             `folder`/checkpoint exists while training is unfinished and is taken up again if it belongs to the same
-            parameters and the same activations.
+            parameters, activations and code.
         model_name: recorded in the SAE's metadata.
         device: where the SAE is trained.
     Returns:
@@ -235,10 +236,11 @@ def _fold(trainer: SAETrainer) -> None:
 
 
 def _identity(params: TrainSaeParams, first_rows: Tensor) -> str:
-    """What must be equal for a checkpoint to be continued: the settings, and the activations themselves."""
+    """What must be equal for a checkpoint to be continued: the settings, the activations themselves, the code."""
     settings = params.model_dump(mode="json", exclude={"log_to_wandb", "wandb_project", "n_eval_tokens", "runs_folder"})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(first_rows.cpu().numpy().tobytes())
+    digest.update(code_fingerprint("corpus/*.py", "models/*.py", "saes/*.py").encode())
     return digest.hexdigest()
 
 
@@ -254,7 +256,7 @@ def _resume(trainer: SAETrainer, checkpoint: Path, identity: str) -> list[SaeTra
     stored = read_json(checkpoint / "history.json")
     if stored["identity"] != identity:
         logger.warning(
-            "the checkpoint in %s belongs to other parameters or another model; training starts anew", checkpoint
+            "the checkpoint in %s belongs to other parameters, code or another model; training starts anew", checkpoint
         )
         return []
     trainer.sae.load_weights_from_checkpoint(checkpoint)

@@ -196,6 +196,51 @@ def test_another_dictionary_is_not_continued(model, tokens, tmp_path, monkeypatc
     assert store.checksum() == undisturbed.checksum()
 
 
+def test_a_store_of_the_same_values_is_kept(model, tokens, tmp_path, monkeypatch):
+    saes = {"a": (small_sae(), HOOK_0)}
+    collect_activations(model, saes, tokens, tmp_path, batch_size=8)
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "a").iterdir()}
+    monkeypatch.setattr(model, "run_with_cache", lambda *_a, **_k: pytest.fail("nothing is left to compute"))
+    kept = collect_activations(model, saes, tokens, tmp_path, batch_size=8)["a"]
+    assert kept.n_tokens == tokens.n_tokens
+    assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "a").iterdir()} == before
+
+
+def _one_weight_more(saes, monkeypatch):
+    with torch.no_grad():
+        saes["a"][0].W_enc.view(-1)[7] += 1.0
+
+
+def _other_code(saes, monkeypatch):
+    monkeypatch.setattr("helpers.activations.collect.code_fingerprint", lambda *_patterns: "of another day")
+
+
+def _other_place(saes, monkeypatch):
+    saes["a"] = (saes["a"][0], HOOK_1)
+
+
+@pytest.mark.parametrize("change", [_one_weight_more, _other_code, _other_place])
+def test_a_store_of_other_values_is_collected_anew(model, tokens, tmp_path, monkeypatch, change):
+    saes = {"a": (small_sae(), HOOK_0)}
+    collect_activations(model, saes, tokens, tmp_path / "changed", batch_size=8)
+    passes, run = [], model.run_with_cache
+    monkeypatch.setattr(model, "run_with_cache", lambda *a, **k: (passes.append(1), run(*a, **k))[1])
+    change(saes, monkeypatch)
+    found = collect_activations(model, saes, tokens, tmp_path / "changed", batch_size=8)["a"]
+    assert len(passes) == -(-tokens.n_sequences // 8)
+    assert found.checksum() == collect_activations(model, saes, tokens, tmp_path / "new", batch_size=8)["a"].checksum()
+
+
+def test_an_altered_store_is_collected_anew(model, tokens, tmp_path):
+    saes = {"a": (small_sae(), HOOK_0)}
+    checksum = collect_activations(model, saes, tokens, tmp_path, batch_size=8)["a"].checksum()
+    data = bytearray((tmp_path / "a" / "data.npy").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "a" / "data.npy").write_bytes(data)
+    collect_activations(model, saes, tokens, tmp_path, batch_size=8)
+    assert ActivationStore.open(tmp_path / "a", verify=True).checksum() == checksum
+
+
 def test_a_dense_result_is_reported(model, tokens, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="helpers.activations.collect"):
         collect_activations(model, {"a": (small_sae(k=4, d_sae=400), HOOK_0)}, tokens, tmp_path)

@@ -248,6 +248,18 @@ def test_other_arguments_or_lost_rows_start_anew(tmp_path, matrix):
     assert rows_found() == 0
 
 
+def test_a_finished_store_takes_no_more_rows(tmp_path, matrix):
+    for _ in range(2):
+        with ActivationStore.create(
+            tmp_path / "s", d_sae=D_SAE, resume=True, source={"sae_fingerprint": "x"}
+        ) as writer:
+            if writer.n_tokens == 0:
+                append(writer, matrix[:64], first=0)
+    assert writer.n_tokens == 64
+    with pytest.raises(ValueError, match="is finished and takes no more rows"):
+        append(writer, matrix[64:128], first=64)
+
+
 def test_a_failed_rewrite_leaves_the_earlier_store(store, matrix):
     before = store.checksum()
     with pytest.raises(RuntimeError), ActivationStore.create(store.path, d_sae=D_SAE) as writer:

@@ -114,6 +114,14 @@ def test_a_checkpoint_of_other_parameters_is_not_continued(run, tmp_path, monkey
     assert torch.equal(sae.W_enc, fresh.W_enc)
 
 
+def test_a_checkpoint_of_other_code_is_not_continued(run, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(train_module, "remove_folder", lambda _: None)
+    run(tmp_path)
+    monkeypatch.setattr(train_module, "code_fingerprint", lambda *_patterns: "of another day")
+    run(tmp_path)
+    assert "belongs to other parameters, code or another model; training starts anew" in caplog.text
+
+
 def test_seed_changes_the_result_and_repeats(run, tmp_path):
     _, one = run(tmp_path / "one")
     _, again = run(tmp_path / "again")
