@@ -37,15 +37,9 @@ demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes o
 smoke: $(STAMP)  ## the demo study at a small size (about three minutes)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/smoke.yaml --cores $(CORES)
 
-test: $(STAMP)  ## the whole test suite (about an hour on two cores: the runs of the presets go beside the rest)
-	@log="$$(mktemp)"; presets=0; rest=0; \
-	$(VENV) -m pytest -v -m preset_run > "$$log" 2>&1 & beside=$$!; \
-	trap 'kill "$$beside" 2> /dev/null || true; rm -f "$$log"' EXIT; \
-	$(VENV) -m pytest -m "not network and not benchmark_suite and not preset_run" || rest=$$?; \
-	echo "Waiting for the presets, each run from its download to its report ..."; \
-	wait "$$beside" || presets=$$?; \
-	cat "$$log"; \
-	exit $$(( presets > rest ? presets : rest ))
+test: $(STAMP)  ## the whole test suite, one worker a core
+	@$(VENV) -m pytest -m "not network and not benchmark_suite" \
+		-n $(CORES) --dist loadgroup --no-loadscope-reorder --durations=40
 
 check: $(STAMP)  ## style, types and the quick tests
 	@$(VENV) -m ruff check .

@@ -20,6 +20,28 @@ pytest_plugins = ("tests.tiny", "tests.stand_ins.plugin")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How `make test` shares the tests among its workers: the longest first, tests that need one thing together.
+
+    Together: what looks at the smoke study (it is run once), and the tests of a file. A preset's run goes by itself.
+    """
+
+    def group(item: pytest.Item) -> str:
+        if "smoke_study" in getattr(item, "fixturenames", ()):
+            return "smoke study"
+        return item.nodeid if item.get_closest_marker("preset_run") else item.nodeid.split("::")[0]
+
+    def turn(item: pytest.Item) -> int:
+        if group(item) == "smoke study":
+            return 0
+        return 1 if item.get_closest_marker("preset_run") else 2 if item.get_closest_marker("slow") else 3
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=turn)
+
+
 # What a toy notebook does after start_stage: it reads what it needs and leaves one file.
 TOY_BODY = """
 read = [stage.upstream(needed.stage, needed.run).artifact("data").read_text() for needed in needs("{stage}", params)]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: What decides the values of a store, beside weights, tokens and settings.
-_CODE = ("activations/*.py", "models/*.py", "saes/*.py")
+_CODE = ("activations/*.py", "models/*.py", "saes/*.py", "devices.py", "transfers.py")
 SUSPICIOUS_DENSITY = 0.10  # real dictionaries: 0.1 to 0.3 %; 35 % once revealed the wrong SAE
 
 
