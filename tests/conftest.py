@@ -21,6 +21,7 @@ pytest_plugins = ("tests.tiny", "tests.stand_ins.plugin")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """How `make test` shares the tests among its workers: the longest first, tests that need one thing together.
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from helpers.activations.batches import CsrRows
 
+_VALUES_AT_ONCE = 1 << 22  # in float64 32 MiB, however many rows there are
+
 
 @dataclass
 class Moments:
@@ -33,8 +35,10 @@ class Moments:
     def add(self, rows: CsrRows | np.ndarray) -> None:
         """Add rows, CSR or dense."""
         if isinstance(rows, CsrRows):
-            data = rows.data.astype(np.float64)
-            _add_sparse(rows.indices, data, self.counts, self.sums, self.squares)
+            for start in range(0, len(rows.data), _VALUES_AT_ONCE):
+                part = slice(start, start + _VALUES_AT_ONCE)
+                data = rows.data[part].astype(np.float64)
+                _add_sparse(rows.indices[part], data, self.counts, self.sums, self.squares)
         else:
             _add_dense(rows.astype(np.float64), self.counts, self.sums, self.squares)
 

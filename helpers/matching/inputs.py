@@ -74,13 +74,8 @@ def read_side(value: Any, *, name: str) -> Side:
             return _dense_or_signed(value.csr(), moments)
         return _side(None, value.dense(), moments)
     if scipy.sparse.issparse(value):
-        matrix = scipy.sparse.csr_array(value, copy=True)
-        matrix.sum_duplicates()
-        matrix.data[np.abs(matrix.data) < VANISHING] = 0.0
-        matrix.eliminate_zeros()
-        data = matrix.data if matrix.data.dtype == np.float64 else matrix.data.astype(np.float32)
-        rows = CsrRows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), data, matrix.shape[1])
-        _require_values(rows.shape, data, name)
+        rows = _sparse_rows(value)
+        _require_values(rows.shape, rows.data, name)
         moments = Moments.empty(rows.d_sae)
         moments.add(rows)
         return _dense_or_signed(rows, moments)
@@ -90,6 +85,26 @@ def read_side(value: Any, *, name: str) -> Side:
     for block in row_blocks(dense):
         moments.add(block)
     return _side(None, dense, moments)
+
+
+def _sparse_rows(value: Any) -> CsrRows:
+    """CSR rows without duplicates and zeros; the arrays of a matrix that is so already, which may be larger than all else
+    in memory, are not copied.
+    """
+    matrix = scipy.sparse.csr_array(value)
+    if not matrix.has_canonical_format or any((np.abs(part) < VANISHING).any() for part in _parts(matrix.data)):
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.data[np.abs(matrix.data) < VANISHING] = 0.0
+        matrix.eliminate_zeros()
+    data = matrix.data if matrix.data.dtype == np.float64 else matrix.data.astype(np.float32, copy=False)
+    indptr, indices = matrix.indptr.astype(np.int64, copy=False), matrix.indices.astype(np.int32, copy=False)
+    return CsrRows(indptr, indices, data, matrix.shape[1])
+
+
+def _parts(values: np.ndarray, *, n_values: int = 1 << 22) -> Iterator[np.ndarray]:
+    """A long array piece by piece, so that what is computed of it stays small."""
+    return (values[start : start + n_values] for start in range(0, len(values), n_values))
 
 
 def row_blocks(dense: np.ndarray, *, block_values: int = 1 << 22) -> Iterator[np.ndarray]:
@@ -135,8 +150,8 @@ def check_pair(a: Any, b: Any, *, allow_mixed_kinds: bool) -> None:
 def _require_values(shape: tuple[int, ...], values: np.ndarray, name: str) -> None:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"{name} must have shape (n_tokens, d_sae), both at least 1; got {shape}")
-    if not np.isfinite(values).all():
-        count = int((~np.isfinite(values)).sum())
+    count = sum(int((~np.isfinite(part)).sum()) for part in _parts(values))
+    if count:
         raise ValueError(f"{name} has {count} NaN or infinite values; activations must be finite: collect them again")
 
 

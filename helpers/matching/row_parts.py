@@ -90,6 +90,8 @@ def _taken_csr(rows: CsrRows, order: np.ndarray) -> scipy.sparse.csr_array:
     indices, data = np.empty(new[-1], dtype=np.int32), np.empty(new[-1], dtype=rows.data.dtype)
     bits = np.uint16 if data.dtype == np.float16 else data.dtype  # compiled code does not know half precision
     _copy_rows(old, new, order, rows.indices, rows.data.view(bits), indices, data.view(bits))
+    if new[-1] <= np.iinfo(np.int32).max:
+        new = new.astype(np.int32)  # SciPy gives columns the type of the row borders, and 8 bytes more than needed
     return scipy.sparse.csr_array((data.astype(np.float32), indices, new), shape=(len(order), rows.d_sae))
 
 
