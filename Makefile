@@ -39,7 +39,7 @@ smoke: $(STAMP)  ## the demo study at a small size (about three minutes)
 
 test: $(STAMP)  ## the whole test suite, one worker a core
 	@$(VENV) -m pytest -m "not network and not benchmark_suite" \
-		-n $(CORES) --dist loadgroup --no-loadscope-reorder --durations=40
+		-n $(CORES) --dist loadscope --no-loadscope-reorder --durations=40
 
 check: $(STAMP)  ## style, types and the quick tests
 	@$(VENV) -m ruff check .

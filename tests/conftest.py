@@ -13,6 +13,7 @@ import nbformat
 import pytest
 import yaml
 from pydantic_core import PydanticUndefined
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers.params import NOTEBOOKS
 
@@ -21,25 +22,37 @@ pytest_plugins = ("tests.tiny", "tests.stand_ins.plugin")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """How `make test` shares the tests among its workers: the longest first, tests that need one thing together.
+# Files that look at the smoke study, which is run once: one worker of `make test` takes them all.
+SMOKE_STUDY_FILES = {
+    f"tests/notebooks/test_{name}.py"
+    for name in ("hosted_report", "killed_smoke_study", "readme_examples", "smoke_study")
+}
 
-    Together: what looks at the smoke study (it is run once), and the tests of a file. A preset's run goes by itself.
-    """
 
-    def group(item: pytest.Item) -> str:
-        if "smoke_study" in getattr(item, "fixturenames", ()):
+class _ByFile(LoadScopeScheduling):
+    """Workers take whole files, as these share what is made once; a preset's run is taken by itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        if file in SMOKE_STUDY_FILES:
             return "smoke study"
-        return item.nodeid if item.get_closest_marker("preset_run") else item.nodeid.split("::")[0]
+        return nodeid if "test_a_preset_runs_end_to_end" in nodeid else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left with them at the end."""
 
     def turn(item: pytest.Item) -> int:
-        if group(item) == "smoke study":
+        file = item.nodeid.split("::")[0]
+        assert "smoke_study" not in getattr(item, "fixturenames", ()) or file in SMOKE_STUDY_FILES, file
+        if file in SMOKE_STUDY_FILES:
             return 0
         return 1 if item.get_closest_marker("preset_run") else 2 if item.get_closest_marker("slow") else 3
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=turn)
 
 
