@@ -92,10 +92,11 @@ def _check(options: argparse.Namespace) -> int:
     if study.expect:
         print("\n".join([*study.expect.lines(), ""]))
     costs = study_costs(study)
-    print(f"  {'':<36}{'time':>9}{'memory':>11}{'disk':>11}")
+    print(f"  {'':<36}{'time':>9}{'memory':>11}{'+ mapped':>11}{'disk':>11}")
     for status in study_status(study):
         cost = costs[status.stage_run]
-        numbers = f"{_duration(cost.seconds):>9}{shown_bytes(cost.memory):>11}{shown_bytes(cost.disk):>11}"
+        mapped = shown_bytes(cost.mapped) if cost.mapped else ""
+        numbers = f"{_duration(cost.seconds):>9}{shown_bytes(cost.memory):>11}{mapped:>11}{shown_bytes(cost.disk):>11}"
         print(f"  {status.stage_run!s:<36}{numbers}  {status.state:<8} {status.reason}")
         if status.is_fresh:
             del costs[status.stage_run]
@@ -103,6 +104,7 @@ def _check(options: argparse.Namespace) -> int:
         print(f"  ({note})")
     seconds = [cost.seconds for cost in costs.values() if cost.seconds is not None]
     disk = shown_bytes(sum(cost.disk for cost in costs.values()))
+    print("  (mapped: activations that are read from the disk; the system takes their pages back when memory is short)")
     print(f"\nstill to do: {_duration(sum(seconds))} of one core of the README's machine, {disk} of disk")
     check_room(costs.values(), folder=results_folder(study))
     return 0

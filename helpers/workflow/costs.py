@@ -6,7 +6,10 @@ machine, one core a stage; notebook 04: to the matching benchmarks of the README
 of two, and tests/workflow/test_costs.py prints the ratios. On a GPU the seconds mean nothing and are left out.
 
 Later notebooks (from 05 on) work on pairs and on samples whose size is a parameter; for them the demo's own numbers are
-taken, and the stores that they read are added to their memory.
+taken.
+
+Stores are read as mapped files. Their pages count in a process's memory while there is room, and the system takes them back
+when there is none: they are told apart from what a stage needs, and are no reason to refuse it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -42,8 +45,10 @@ BASE_SECONDS, BASE_MEMORY, BASE_DISK = 5.0, 820 * MIB, 0.5 * MIB
 # a forward pass alone takes a third.
 LAYER_SECONDS, FLOP_SECONDS = 7.5e-6, 1.8e-11
 # An encoded token of one feature (activation function, choice of the k largest), beside the matrix product: in training,
-# where the result is dense, and where a TopK dictionary keeps only what it finds.
-FEATURE_SECONDS, SOUGHT_FEATURE_SECONDS = 1.0e-8, 5.0e-10
+# where the result is dense (and where so many are dense at once that they leave the processor's cache, and every array is
+# taken from the system anew), and where a TopK dictionary keeps only what it finds.
+FEATURE_SECONDS, UNCACHED_FEATURE_SECONDS, SOUGHT_FEATURE_SECONDS = 1.0e-8, 2.5e-8, 5.0e-10
+CACHE_BYTES = 32 * MIB
 # Notebook 03, beside encoding: a token is made and tokenised; a stored value is written, and walked over for examples,
 # histograms and their null; a feature is labelled twice and written for a labeller with five examples.
 TOKEN_SECONDS, VALUE_SECONDS, LABEL_SECONDS = 6.0e-6, 8.0e-8, 1.6e-4
@@ -55,7 +60,7 @@ SAE_BATCH_FLOATS = 16
 FIRING_PAIR_SECONDS = {"nearest": 4.0e-9}
 OTHER_FIRING_PAIR_SECONDS = 1.2e-8
 SEARCHES, FURTHER_SEARCHES = 2.5, 26
-# A shuffled copy of one side, for a moment in two precisions: bytes a stored value.
+# A shuffled copy of one side (or the halves of both), for a moment in two precisions: bytes a stored value.
 SHUFFLED_BYTES = 10
 # Files of notebook 03 beside the stores: tokens and words of a token, table and texts of a feature with five examples.
 TOKEN_BYTES, FEATURE_BYTES = 19, 1250
@@ -91,7 +96,8 @@ class StageCost:
 
     Args:
         seconds: on the README's machine; None where it is not known (a GPU).
-        memory, disk: bytes; disk is what stays.
+        memory, disk: bytes; memory without mapped files, disk is what stays.
+        mapped: bytes of mapped files that are read.
         stores: bytes of activation stores among `disk`.
         notes: what was assumed.
     """
@@ -100,6 +106,7 @@ class StageCost:
     seconds: float | None
     memory: float
     disk: float
+    mapped: int = 0
     stores: int = 0
     notes: str = ""
 
@@ -172,7 +179,7 @@ def _stage_cost(
         return _matching(stage_run, params, study, read)
     seconds, mib = LATER_NOTEBOOKS.get(stage_run.stage, LATER_NOTEBOOK)
     stores = 0 if isinstance(params, GroundTruthParams) else max((cost.stores for cost in read), default=0)
-    return StageCost(stage_run, seconds, mib * MIB + stores, LATER_DISK)
+    return StageCost(stage_run, seconds, mib * MIB, LATER_DISK, mapped=stores)
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,8 @@ def _sae(stage_run: StageRun, params: TrainSaeParams, study: Study) -> StageCost
     model = _model(params.model, study)
     d_in, d_sae, note = _shape(params, study)
     trains = params.source == "train"
-    token = 12 * d_in * d_sae * FLOP_SECONDS + d_sae * FEATURE_SECONDS
+    cached = 4 * params.batch_size * d_sae <= CACHE_BYTES
+    token = 12 * d_in * d_sae * FLOP_SECONDS + d_sae * (FEATURE_SECONDS if cached else UNCACHED_FEATURE_SECONDS)
     seconds = BASE_SECONDS + params.n_eval_tokens * (3 * model.forward_seconds + token / 3)
     seconds += params.n_train_tokens * (model.forward_seconds + token) if trains else 0.0
     weights = 0 if params.source == "neurons" else 8 * d_in * d_sae
@@ -306,7 +314,8 @@ def _activations(stage_run: StageRun, params: SaveActivationsParams, study: Stud
     seconds += params.n_tokens * (TOKEN_SECONDS + sum(model.forward_seconds for model in models.values()))
     memory += max(6 * model.n_parameters for model in models.values()) + 100 * params.n_tokens
     stores = sum(_store_bytes(params, name, study) for name in params.dictionaries)
-    return StageCost(stage_run, seconds, memory, disk + stores, stores, "; ".join(dict.fromkeys(filter(None, notes))))
+    told = "; ".join(dict.fromkeys(filter(None, notes)))
+    return StageCost(stage_run, seconds, memory, disk + stores, mapped=stores, stores=stores, notes=told)
 
 
 def _matching(stage_run: StageRun, params: MatchFeaturesParams, study: Study, read: list[StageCost]) -> StageCost:
@@ -326,8 +335,9 @@ def _matching(stage_run: StageRun, params: MatchFeaturesParams, study: Study, re
     seconds = BASE_SECONDS + searched * l0 * FIRING_PAIR_SECONDS.get(params.method, OTHER_FIRING_PAIR_SECONDS)
     # Rows of two tokenizers are pooled into stores of their own, in float32.
     disk = BASE_DISK + MIB + (0.5 * stores + TOKEN_BYTES * n_tokens if units else 0)
-    return StageCost(stage_run, seconds, BASE_MEMORY + stores + SHUFFLED_BYTES * n_values, disk, notes=read[0].notes)
+    memory = BASE_MEMORY + SHUFFLED_BYTES * n_values
+    return StageCost(stage_run, seconds, memory, disk, mapped=stores, notes=read[0].notes)
 
 
 def _without_seconds(cost: StageCost) -> StageCost:
-    return StageCost(cost.stage_run, None, cost.memory, cost.disk, cost.stores, cost.notes)
+    return replace(cost, seconds=None)
