@@ -102,7 +102,7 @@ def test_hub_corpus_without_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*arguments: object, **settings: object) -> None:
         raise ConnectionError("Couldn't reach the Hub")
 
-    monkeypatch.setattr("helpers.corpus.readers.load_dataset", no_network)
+    monkeypatch.setattr("datasets.load_dataset", no_network)
     with pytest.raises(
         ValueError, match=r"'some/texts train' could not be read \(Couldn't reach.*connect to the network"
     ):
