@@ -23,7 +23,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONWARNINGS ?= ignore:IProgress not found
 export PYTHONPATH = $(CURDIR)
 
-.PHONY: help demo demo-all smoke test check lab bench setup clean-runs
+# Tests go to one worker a core, the longest first.
+SHARED = -n $(CORES) --dist loadscope --no-loadscope-reorder --durations=40
+
+.PHONY: help demo demo-all smoke test presets check lab bench setup clean-runs
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,8 +41,10 @@ smoke: $(STAMP)  ## the demo study at a small size (about three minutes)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/smoke.yaml --cores $(CORES)
 
 test: $(STAMP)  ## the whole test suite, one worker a core
-	@$(VENV) -m pytest -m "not network and not benchmark_suite" \
-		-n $(CORES) --dist loadscope --no-loadscope-reorder --durations=40
+	@$(VENV) -m pytest -m "not network and not benchmark_suite and not further_preset" $(SHARED)
+
+presets: $(STAMP)  ## every preset, from its download to its report, on stand-ins (make test runs half of them)
+	@$(VENV) -m pytest -m preset_run $(SHARED)
 
 check: $(STAMP)  ## style, types and the quick tests
 	@$(VENV) -m ruff check .
