@@ -118,8 +118,9 @@ def _downloaded_weights(name: str, revision: str | None, snapshot: Path) -> dict
 
 def no_pickles(place: str, expected: str, pickles: list[str], *, saver: str) -> str:
     """One sentence: `place` lacks `expected`; what it has are `pickles`, perhaps, and how to convert them with `saver`."""
+    only = f", only {', '.join(pickles)}" if pickles else ""
     return (
-        f"{place} has no {expected}{f', only {chr(44).join(pickles)}' if pickles else ''}; a pickle can run any code when it "
+        f"{place} has no {expected}{only}; a pickle can run any code when it "
         "is opened, so none is loaded: take a revision with safetensors (on the Hub often refs/pr/1), or convert it where "
         f"you trust it (torch.load(file, weights_only=True), then {saver}) and give that folder"
     )
