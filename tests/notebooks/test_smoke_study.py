@@ -87,7 +87,10 @@ def test_saved_pairs_are_those_of_the_stores(smoke_study):
 def test_spaces_are_more_alike_than_wrong_pairings(smoke_study):
     result = smoke_study.result("05_compare_spaces", "main")
     smallest = 1 / (1 + result.params["n_permutations"])
-    for measure in result.params["measures"]:
+    # svcca needs more pairs than the dimensions that it keeps of both sides: with a hundred it may have no value.
+    undefined = set(result.metrics.get("undefined", ()))
+    assert undefined <= {"svcca"}
+    for measure in set(result.params["measures"]) - undefined:
         assert result.metrics[measure] > result.metrics[f"{measure}_null_mean"]
         assert result.metrics[f"{measure}_p"] == pytest.approx(smallest)
         assert result.metrics[f"{measure}_nulls_survived"] <= 3
