@@ -129,7 +129,7 @@ def wrong_pairing_tests(
     space_b: FeatureSpace,
     *,
     test: SubspaceTest,
-    n_shuffles: int = 20,
+    n_shuffles: int,
 ) -> list[PermutationResult]:
     """Tests of true groups whose partners were exchanged at random: every one that is above chance is a false alarm.
 

@@ -7,9 +7,10 @@ from helpers.nulls.feature_draws import frequency_matched_draw, random_draw, ran
 from helpers.nulls.many_tests import CorrectedTest, correct_tests, permutations_needed
 from helpers.nulls.matched_rows import GaussianSource, gaussian_rows, shuffled_columns
 from helpers.nulls.permutation import PermutationResult, permutation_test
-from helpers.nulls.rejection import RejectionRate, rejection_rate, rejection_rates
+from helpers.nulls.rejection import SECOND_DRAW, RejectionRate, is_broken, rejection_rate, rejection_rates
 
 __all__ = [
+    "SECOND_DRAW",
     "CorrectedTest",
     "EqualRows",
     "GaussianSource",
@@ -21,6 +22,7 @@ __all__ = [
     "correct_tests",
     "frequency_matched_draw",
     "gaussian_rows",
+    "is_broken",
     "known_answers",
     "permutation_test",
     "permutations_needed",

@@ -1,4 +1,9 @@
-"""How often a test says "above chance", beside the most that a valid test may say where nothing is there."""
+"""How often a test says "above chance", beside the most that a valid test may say where nothing is there.
+
+A valid test is above its bound once in 740 draws, and a study asks hundreds of draws. So one draw decides nothing: a
+control that is above its bound is drawn again, independently and larger, and only a test that is above it twice is called
+broken. A valid one comes to that once in half a million times; for a broken one the larger draw is the harder one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,9 @@ from dataclasses import dataclass
 from scipy.stats import binom, norm
 
 from helpers.nulls.permutation import PermutationResult
+
+#: A second draw has so many times the tests of the first.
+SECOND_DRAW = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,21 @@ class RejectionRate:
     def as_text(self) -> str:
         """For tables: rejected of all, and the share."""
         return "no test" if self.rate is None else f"{self.n_rejected} of {self.n_tests} ({self.rate:.1%})"
+
+
+def is_broken(first: RejectionRate, second: RejectionRate | None) -> bool:
+    """Whether a test raises more false alarms than a valid one, twice.
+
+    Args:
+        second: an independent draw; it must be there if the first is above its bound.
+    Raises:
+        ValueError: the first is above its bound and was not drawn again.
+    """
+    if first.within_bound:
+        return False
+    if second is None:
+        raise ValueError(f"{first.as_text()} is above the bound of a valid test; expected a second, independent draw")
+    return not second.within_bound
 
 
 def rejection_rate(

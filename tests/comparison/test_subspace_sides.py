@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
-from helpers.comparison.subspace_controls import EXPECTED_TO_HOLD, MUST_HOLD, SubspaceControls, run_controls
+from helpers.comparison.subspace_controls import AGAIN, EXPECTED_TO_HOLD, MUST_HOLD, SubspaceControls, run_controls
 from helpers.comparison.subspace_scores import SubspaceTest
 from helpers.comparison.subspace_sides import pair_sides, search_side, truth_of_groups, unrelated_groups, word_rows
+from helpers.comparison.subspace_truth import wrong_pairing_tests
 from helpers.features import ConceptGroup, ConceptGroups, KnownConcepts
-from helpers.nulls import RejectionRate
+from helpers.nulls import SECOND_DRAW, RejectionRate
 from tests.comparison.subspace_stores import (
     COPIES,
     D_SAE,
@@ -151,5 +153,52 @@ def test_a_rate_above_its_bound_is_a_failure_where_nothing_can_be_alike_and_else
     assert good.failures == good.warnings == []
     rates["wrongly paired"] = rates["mismatched, one pair a word"] = {"rsa": above}
     told = "rsa: 14 of 100 (14.0%) false alarms, a valid test has at most 13.0%"
-    assert good.failures == [f"wrongly paired, {told}"]
+    rates["wrongly paired, drawn again"] = {"rsa": above}
+    assert good.failures == [f"wrongly paired, {told}; drawn again 14 of 100 (14.0%), at most 13.0%"]
     assert good.warnings == [f"mismatched, one pair a word, {told}"]
+    rates["wrongly paired, drawn again"] = {"rsa": within}
+    assert good.failures == []
+    luck = f"wrongly paired, {told}; bad luck, for a second draw gives 13 of 100 (13.0%)"
+    assert good.warnings == [luck, f"mismatched, one pair a word, {told}"]
+
+
+@pytest.mark.parametrize("n_bad", [1, 2])
+def test_blind_controls_are_drawn_again_before_a_test_is_called_broken(pair, unrelated, monkeypatch, n_bad):
+    """Planted: every wrong pairing is called alike in the first draw (bad luck), or in both (a broken test)."""
+    drawn = []
+
+    def wrong_pairings(matched, *spaces, test, n_shuffles):
+        results = wrong_pairing_tests(matched, *spaces, test=test, n_shuffles=n_shuffles)
+        drawn.append([result.settings["seed"] for result in results if result.measure == "rsa"])
+        return [replace(result, p_value=0.01) for result in results] if len(drawn) <= n_bad else results
+
+    monkeypatch.setattr("helpers.comparison.subspace_controls.wrong_pairing_tests", wrong_pairings)
+    among = list(permutations(NAMES, 2))
+    found = run_controls(pair, NAMES, [g.name for g in unrelated], among=among, test=TEST, min_corr=0.2)
+    assert found.rates["wrongly paired"]["rsa"] == RejectionRate(80, 80, 0.05)
+    assert found.rates["wrongly paired, drawn again"]["rsa"].n_tests == 400
+    assert list(found.rates).index("wrongly paired, drawn again") == list(found.rates).index("wrongly paired") + 1
+    assert len(found.failures) == (0 if n_bad == 1 else 2) and len(found.warnings) == (2 if n_bad == 1 else 0)
+    assert "mismatched, shuffled tokens, drawn again" not in found.rates  # was within its bound
+    assert (
+        found.metrics()["alarms_rsa_wrongly_paired_drawn_again"]
+        == found.rates["wrongly paired, drawn again"]["rsa"].rate
+    )
+    assert len(set(drawn[0] + drawn[1])) == 80 + 400  # the second draw repeats nothing of the first
+
+
+def test_shuffled_tokens_are_shuffled_anew_when_they_are_drawn_again(pair, unrelated, monkeypatch):
+    seeds, shuffle = [], type(pair).on_shuffled_tokens
+
+    def on_shuffled_tokens(side, *, seed, n_threads=None):
+        seeds.append(seed)
+        return shuffle(side, seed=seed, n_threads=n_threads)
+
+    monkeypatch.setattr(type(pair), "on_shuffled_tokens", on_shuffled_tokens)
+    monkeypatch.setattr(RejectionRate, "within_bound", False)  # planted: nothing is ever within its bound
+    among = list(permutations(NAMES, 2))
+    found = run_controls(pair, NAMES, [], among=among, test=TEST, min_corr=0.2)
+    assert len(found.failures) == 2 * len(TEST.measures)
+    first, second = (found.rates[kind]["rsa"] for kind in (MUST_HOLD[1], AGAIN.format(kind=MUST_HOLD[1])))
+    assert len(seeds) == len(set(seeds)) == 1 + SECOND_DRAW
+    assert 0 < first.n_tests < second.n_tests <= SECOND_DRAW * len(among)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from helpers.nulls import known_answers, permutation_test
+from helpers.nulls import RejectionRate, known_answers, permutation_test
 from helpers.similarity import MEASURES
 
 N = 40
@@ -27,6 +27,7 @@ def test_a_sound_test_passes(rows, measure):
     assert found.failure == ""
     assert found.copied.p_value == 1 / 20
     assert found.wrong.n_tests == (19 if MEASURES[measure].null == "pairing" else 0)
+    assert found.again is None  # nothing to ask again
     assert found.rotated == ("mmcs" not in measure)
     copy = "a rotated copy" if found.rotated else "an exact copy"
     assert found.sentence.startswith(f"{measure}: ") and found.sentence.endswith(f"{copy} is found, p = 0.05")
@@ -63,7 +64,32 @@ def test_a_null_that_is_too_low_is_noticed(rows, monkeypatch):
 
     monkeypatch.setattr("helpers.nulls.controls.permutation_test", lower)
     found = known_answers(*rows, measure="rsa", n_permutations=9)
-    assert found.failure == "rsa: wrong pairings stand out, 19 of 19 (100.0%); a valid test has at most 26.3%"
+    told = (
+        "rsa: wrong pairings stand out, 19 of 19 (100.0%) and again 95 of 95 (100.0%); a valid test has at most 12.6%"
+    )
+    assert found.failure == told
+    assert found.again.bound == binom.isf(norm.sf(3), 95, 0.05) / 95
+
+
+def test_one_unlucky_draw_stops_nothing_and_is_told(rows, monkeypatch):
+    """Planted bad luck: 19 alarms in the first draw, and the second as it comes."""
+    calls = []
+
+    def unlucky(x, y, **settings):
+        calls.append(settings)
+        result = permutation_test(x, y, **settings)
+        return _with_p(result, 0.05) if 1 < len(calls) <= 20 else result  # the first call is that of the copy
+
+    monkeypatch.setattr("helpers.nulls.controls.permutation_test", unlucky)
+    found = known_answers(*rows, measure="rsa", n_permutations=19)
+    assert found.wrong == RejectionRate(19, 19, 0.05) and found.again.n_tests == 95
+    assert found.again.within_bound and found.failure == ""
+    told = (
+        f"wrong pairings called alike: 19 of 19 (100.0%); drawn again: {found.again.as_text()}; a rotated copy is found"
+    )
+    assert told in found.sentence
+    seeds = [settings["seed"] for settings in calls[1:]]
+    assert len(seeds) == len(set(seeds)) == 19 + 95  # the second draw repeats nothing of the first
 
 
 def test_a_measure_that_misses_a_copy_is_noticed(rows, monkeypatch):

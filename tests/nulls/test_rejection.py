@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.nulls import RejectionRate, rejection_rate
+from helpers.nulls import RejectionRate, is_broken, rejection_rate
 
 
 def test_rates_and_bounds_by_hand():
@@ -13,6 +13,15 @@ def test_rates_and_bounds_by_hand():
     assert RejectionRate(100, 13, 0.05).within_bound and not RejectionRate(100, 14, 0.05).within_bound
     # Of three tests two false alarms may be bad luck (P = 0.007), three are not.
     assert RejectionRate(3, 2, 0.05).within_bound and not RejectionRate(3, 3, 0.05).within_bound
+
+
+def test_a_test_is_broken_that_is_above_its_bound_twice():
+    within, above = RejectionRate(100, 13, 0.05), RejectionRate(100, 14, 0.05)
+    assert is_broken(above, above) and not is_broken(above, within)
+    assert not is_broken(within, None) and not is_broken(within, above)
+    assert not is_broken(RejectionRate(0, 0, 0.05), None)
+    with pytest.raises(ValueError, match=r"14 of 100 \(14.0%\) is above the bound .*; expected a second"):
+        is_broken(above, None)
 
 
 def test_a_level_out_of_range_is_refused():
