@@ -41,9 +41,9 @@ smoke: $(STAMP)  ## the demo study at a small size (about three minutes)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/smoke.yaml --cores $(CORES)
 
 test: $(STAMP)  ## the whole test suite, one worker a core
-	@$(VENV) -m pytest -m "not network and not benchmark_suite and not further_preset" $(SHARED)
+	@$(VENV) -m pytest -m "not network and not benchmark_suite" $(SHARED)
 
-presets: $(STAMP)  ## every preset, from its download to its report, on stand-ins (make test runs half of them)
+presets: $(STAMP)  ## every preset alone, from its download to its report, on stand-ins (make test runs them too)
 	@$(VENV) -m pytest -m preset_run $(SHARED)
 
 check: $(STAMP)  ## style, types and the quick tests

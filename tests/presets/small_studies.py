@@ -32,15 +32,6 @@ KEPT = {
     "tinystories_gpt2_mlp": ["stories", "gpt2_8"],
     "tinystories_gpt2_residual": ["stories", "gpt2_8", "gpt2_11"],
 }
-#: Presets that `make test` runs: together they have every kind of source, hook, model family and notebook of all presets.
-#: `make presets` runs them all.
-IN_EVERY_RUN = (
-    "gemma1_gemma2",
-    "gpt2_feature_splitting",
-    "llama2_7b_steering",
-    "pythia_70m_160m",
-    "tinystories_gpt2_mlp",
-)
 #: Numbers for tiny models and few texts; thresholds of correlation lower, because so little is learnt.
 SMALL: dict[str, Any] = {
     "device": "cpu",
