@@ -1,8 +1,9 @@
 """Is the test itself in order? Two comparisons of the very rows that are tested, whose answers are known.
 
-Wrong pairings, tested as if they were the true one, must be called alike no more often than the level of the test allows, in one of two independent draws.
+Wrong pairings, tested as if they were the true one, must be called alike no more often than the level of the test allows.
 One wrong pairing beside n shuffles lies outside of them all with probability 2 / (n + 1) by luck, so a single one cannot
-be asked to lie inside in every comparison that is ever made; several, and the bound of a valid test, can.
+be asked to lie inside in every comparison that is ever made; several, and the bound of a valid test, can. Where they are
+above it, they are drawn again (see helpers.nulls.rejection).
 
 A rotated copy of one side must be found (an exact copy, by a measure that compares coordinate with coordinate). Side and copy
 have one rank, so a measure that has a value for two sides of different ranks may have none for the wider one and its
