@@ -16,8 +16,8 @@ from helpers.params import Study, load_study
 from helpers.results import StageResult
 from helpers.saes import SaeReference
 from tests.conftest import ROOT
-from tests.presets.facts import PRESETS, dictionaries, preset
-from tests.presets.small_studies import KEPT, SMALL, TRAINING, differences, write_small_study
+from tests.presets.facts import MODELS, PRESETS, dictionaries, preset
+from tests.presets.small_studies import IN_FLOAT32, KEPT, SMALL, TRAINING, differences, write_small_study
 from tests.presets.stand_in_hub import build_hub
 from tests.stand_ins.server import hub_server
 
@@ -46,7 +46,8 @@ def test_what_is_run_is_the_preset_with_smaller_numbers(name: str, tmp_path: Pat
     study, small = preset(name), load_study(write_small_study(name, tmp_path))
     assert list(small.notebooks) == list(study.notebooks)
     changed = differences(study, small)
-    assert set(changed) <= {*SMALL, *TRAINING, "d_sae", "dictionaries", "task_names"}
+    dtype = {"dtype"} if name in IN_FLOAT32 else set()
+    assert set(changed) <= {*SMALL, *TRAINING, *dtype, "d_sae", "dictionaries", "task_names"}
     assert all(run.startswith("03_save_activations/") for run in changed.get("dictionaries", ()))
     assert all(small.notebooks.values())
 
@@ -58,7 +59,7 @@ def test_nothing_is_left_out_where_all_is_asked_for(name: str, tmp_path: Path, m
     assert {stage: set(runs) for stage, runs in small.notebooks.items()} == {
         stage: set(runs) for stage, runs in study.notebooks.items()
     }
-    assert not {"dictionaries", "task_names"} & set(differences(study, small))
+    assert not {"dictionaries", "dtype", "task_names"} & set(differences(study, small))
 
 
 @presets
@@ -68,6 +69,16 @@ def test_every_kind_of_source_model_and_hook_is_run(name: str) -> None:
 
     everything = dictionaries(preset(name))
     assert {kind(everything[kept]) for kept in KEPT[name]} == {kind(params) for params in everything.values()}
+
+
+def test_what_is_run_in_float32_is_run_in_bfloat16_by_other_presets() -> None:
+    def in_bfloat16(name: str) -> set[str]:
+        study = preset(name)
+        models = [params for params in study.notebooks["01_language_models"].values() if params.dtype == "bfloat16"]
+        return {MODELS[params.name_or_path].family for params in models} | set(study.notebooks if models else ())
+
+    others = set().union(*(in_bfloat16(name) for name in PRESETS if name not in IN_FLOAT32))
+    assert all(in_bfloat16(name) and in_bfloat16(name) <= others for name in IN_FLOAT32)
 
 
 @pytest.mark.slow
