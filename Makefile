@@ -34,7 +34,7 @@ help:  ## list the targets
 demo: $(STAMP)  ## run the demo study and build its report (no network, a quarter of an hour or more)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/demo.yaml --cores $(CORES)
 
-demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes on from make demo; less than 45 minutes)
+demo-all: $(STAMP)  ## the demo study and the layer grid, every notebook (goes on from make demo)
 	@HF_HUB_OFFLINE=1 $(VENV) -m helpers run params/studies/demo_all.yaml --cores $(CORES)
 
 smoke: $(STAMP)  ## the demo study at a small size (about three minutes)

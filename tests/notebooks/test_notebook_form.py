@@ -84,6 +84,22 @@ def test_it_starts_its_own_stage_and_finishes_it_last(path):
     assert code[-1].rstrip().splitlines()[-1] == "stage.finish()"
 
 
+def test_every_figure_that_it_makes_is_shown_in_it(path):
+    """The trap: a figure that is not the value of its cell is saved for the report, and the page of the notebook lacks it."""
+    for source in cells(path, "code"):
+        tree = ast.parse(source)
+        shown = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and ast.unparse(call.func) == "display"]
+        shown += [statement for statement in tree.body[-1:] if isinstance(statement, ast.Expr)]
+        names = {ast.unparse(argument) for call in shown if isinstance(call, ast.Call) for argument in call.args}
+        named = (node for node in ast.walk(tree) if isinstance(node, ast.Assign))
+        shown += [node for node in named if {ast.unparse(target) for target in node.targets} & names]
+        seen = {id(node) for root in shown for node in ast.walk(root)}
+        made = [
+            call for call in ast.walk(tree) if isinstance(call, ast.Call) and ast.unparse(call.func) == "stage.figure"
+        ]
+        assert [ast.unparse(call)[:80] for call in made if id(call) not in seen] == []
+
+
 def test_it_tells_more_than_it_computes(path):
     lines = [line.strip() for source in cells(path, "code") for line in source.splitlines()]
     code_lines = [line for line in lines if line and not line.startswith("#")]
