@@ -17,6 +17,7 @@ from helpers.reports.grid_figures import MARK, NOTHING
 from helpers.reports.style import BLUE, GREY, ORANGE, VERMILION, new_figure, styled
 
 COLOUR_LIMIT = 6.0  # standard deviations at the ends of the colour scale
+WORD_ROOM = 0.2  # of what is drawn, kept free on the left for the words that stand before the lowest ticks
 
 
 def mismatch_matrix(cells: MismatchCells, *, models: tuple[str, str], title: str = "") -> Figure:
@@ -99,6 +100,8 @@ def word_drops(scores: Sequence[SubspaceScore], *, title: str = "") -> Figure:
         figure, (axes,) = new_figure(width=8.6, height=1.3 + 0.36 * len(drawn))
         for place, score in enumerate(drawn):
             _word_row(axes, place, score)
+        low, high = axes.get_xlim()
+        axes.set_xlim(low - WORD_ROOM * (high - low), high)
         axes.axvline(0.0, color=GREY, linestyle="--", linewidth=1.2)
         axes.set_yticks(range(len(drawn)), _plain([score.group for score in drawn]))
         axes.invert_yaxis()

@@ -60,6 +60,18 @@ def test_the_word_that_takes_most_is_named_and_groups_without_a_score_are_left_o
     assert len(axes.get_yticklabels()) == 1
 
 
+def test_a_long_word_before_the_lowest_tick_stays_inside_the_axes(scores):
+    """The trap: it was written over the names of the groups."""
+    word, left = scores[0].largest_drop
+    others = {name: result for name, result in scores[0].without_word.items() if name != word}
+    lowest = dataclasses.replace(scores[0], without_word=others | {"heartbroken one": left})
+    figure = word_drops([lowest])
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.texts[0].get_text() == "heartbroken one"
+    assert axes.texts[0].get_window_extent().x0 > axes.get_window_extent().x0
+
+
 def test_what_cannot_be_drawn_is_refused(scores):
     with pytest.raises(ValueError, match="there are no rates to draw"):
         rejection_bars({})
